@@ -1,0 +1,336 @@
+//! [`Event`]: what a server sends, and the types of its fields.
+//!
+//! Whatever can be built here can be written: values that the wire format cannot carry are
+//! refused when [`EventId`] and [`EventType`] are made, not when they are sent.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use memchr::{memchr, memchr2, memchr3};
+use serde::Serialize;
+
+/// One event, or one comment, to be sent.
+///
+/// Fields are written in a fixed order (comment, `event`, `id`, `retry`, `data`) and closed by a
+/// blank line. A browser dispatches an event only if it has data, which may be empty.
+///
+/// ```
+/// use sse_layer::Event;
+///
+/// let event = Event::new()
+///     .event("update".try_into()?)
+///     .id("17".try_into()?)
+///     .data("two\nlines");
+/// assert_eq!(event.to_bytes(), "event: update\nid: 17\ndata: two\ndata: lines\n\n");
+/// # Ok::<(), sse_layer::InvalidValue>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[must_use]
+pub struct Event {
+    comment: Option<Cow<'static, str>>,
+    event_type: Option<EventType>,
+    id: Option<EventId>,
+    retry: Option<Duration>,
+    data: Option<Cow<'static, str>>,
+}
+
+/// The longest reconnection time that is sent: several clients hand it to a 32-bit timer, which
+/// would fire at once on anything longer.
+const MAX_RETRY_MS: u128 = i32::MAX as u128;
+
+impl Event {
+    /// An event without any field.
+    pub const fn new() -> Self {
+        Self { comment: None, event_type: None, id: None, retry: None, data: None }
+    }
+
+    /// Sets the data. Any string will do: CR LF, CR and LF each end a line, and arrive as LF.
+    pub fn data(mut self, data: impl Into<Cow<'static, str>>) -> Self {
+        self.data = Some(data.into());
+        self
+    }
+
+    /// Sets the data to `value` as JSON on one line.
+    ///
+    /// # Errors
+    ///
+    /// Those of `value`'s own [`Serialize`]; also a map whose keys are not strings.
+    pub fn json<T: Serialize + ?Sized>(self, value: &T) -> Result<Self, serde_json::Error> {
+        serde_json::to_string(value).map(|json| self.data(json))
+    }
+
+    /// Sets the type: what `addEventListener` listens to. Without one it is `message`.
+    pub fn event(mut self, event_type: EventType) -> Self {
+        self.event_type = Some(event_type);
+        self
+    }
+
+    /// Sets the id, which a client sends back as `Last-Event-ID` when it reconnects.
+    pub fn id(mut self, id: EventId) -> Self {
+        self.id = Some(id);
+        self
+    }
+
+    /// Sets how long a client waits before it reconnects, in whole milliseconds. More than
+    /// 2<sup>31</sup> - 1 ms is sent as that.
+    pub const fn retry(mut self, retry: Duration) -> Self {
+        self.retry = Some(retry);
+        self
+    }
+
+    /// Sets a comment, which clients ignore. Each of its lines becomes a comment line.
+    pub fn comment(mut self, comment: impl Into<Cow<'static, str>>) -> Self {
+        self.comment = Some(comment.into());
+        self
+    }
+
+    /// The frame of this event: its wire bytes, blank line included.
+    #[must_use]
+    pub fn to_bytes(&self) -> Bytes {
+        let mut out = BytesMut::with_capacity(self.size_hint());
+        self.encode(&mut out);
+        out.freeze()
+    }
+
+    /// Appends the frame of this event to `out`.
+    pub fn encode(&self, out: &mut BytesMut) {
+        out.reserve(self.size_hint());
+        if let Some(comment) = &self.comment {
+            put_lines(out, b": ", comment);
+        }
+        if let Some(EventType(event_type)) = &self.event_type {
+            put_line(out, b"event: ", event_type.as_bytes());
+        }
+        if let Some(EventId(id)) = &self.id {
+            put_line(out, b"id: ", id.as_bytes());
+        }
+        if let Some(retry) = self.retry {
+            put_line(out, b"retry: ", retry.as_millis().min(MAX_RETRY_MS).to_string().as_bytes());
+        }
+        if let Some(data) = &self.data {
+            put_lines(out, b"data: ", data);
+        }
+        out.put_u8(b'\n');
+    }
+
+    /// Room for the frame if no value has line breaks.
+    fn size_hint(&self) -> usize {
+        let value = |v: Option<usize>| v.map_or(0, |len| len + "retry: \n".len());
+        value(self.comment.as_ref().map(|v| v.len()))
+            + value(self.event_type.as_ref().map(|v| v.0.len()))
+            + value(self.id.as_ref().map(|v| v.0.len()))
+            + value(self.retry.map(|_| 10))
+            + value(self.data.as_ref().map(|v| v.len()))
+            + 1
+    }
+}
+
+/// Writes `value`, which has no line break, as one line.
+fn put_line(out: &mut BytesMut, name: &[u8], value: &[u8]) {
+    out.put_slice(name);
+    out.put_slice(value);
+    out.put_u8(b'\n');
+}
+
+/// Writes each line of `value` as one line of its own (rule 65 of the standard's grammar: CR LF,
+/// LF and CR all end a line).
+fn put_lines(out: &mut BytesMut, name: &[u8], value: &str) {
+    let mut rest = value.as_bytes();
+    while let Some(end) = memchr2(b'\r', b'\n', rest) {
+        let (line, tail) = rest.split_at(end);
+        put_line(out, name, line);
+        rest = tail.strip_prefix(b"\r\n").unwrap_or_else(|| tail.get(1..).unwrap_or_default());
+    }
+    put_line(out, name, rest);
+}
+
+/// The type of an event: any text without CR and LF. The empty one means `message`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct EventType(Cow<'static, str>);
+
+/// The id of an event: any text without NUL, CR and LF. The empty one clears the client's id.
+///
+/// Keep it short: browsers send back ids of any length, but servers on the way refuse long
+/// request headers (commonly beyond 8 KiB).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct EventId(Cow<'static, str>);
+
+/// A value that the wire format cannot carry: clients would read something else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InvalidValue {
+    field: &'static str,
+    byte: u8,
+    at: usize,
+}
+
+impl InvalidValue {
+    /// The field that refused the value: `event` or `id`.
+    #[must_use]
+    pub const fn field(&self) -> &'static str {
+        self.field
+    }
+}
+
+impl fmt::Display for InvalidValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { field, byte, at } = self;
+        let name = match byte {
+            b'\r' => "CR",
+            b'\n' => "LF",
+            _ => "NUL",
+        };
+        write!(f, "the value for `{field}` has {name} at byte {at}, which the field cannot carry")
+    }
+}
+
+impl std::error::Error for InvalidValue {}
+
+impl EventType {
+    fn new(value: Cow<'static, str>) -> Result<Self, InvalidValue> {
+        match memchr2(b'\r', b'\n', value.as_bytes()) {
+            None => Ok(Self(value)),
+            Some(at) => Err(invalid("event", &value, at)),
+        }
+    }
+
+    /// The type as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl EventId {
+    fn new(value: Cow<'static, str>) -> Result<Self, InvalidValue> {
+        match memchr3(b'\0', b'\r', b'\n', value.as_bytes()) {
+            None => Ok(Self(value)),
+            Some(at) => Err(invalid("id", &value, at)),
+        }
+    }
+
+    /// The id as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+fn invalid(field: &'static str, value: &str, at: usize) -> InvalidValue {
+    InvalidValue { field, byte: value.as_bytes().get(at).copied().unwrap_or_default(), at }
+}
+
+macro_rules! text {
+    ($name:ident) => {
+        impl TryFrom<&'static str> for $name {
+            type Error = InvalidValue;
+
+            fn try_from(value: &'static str) -> Result<Self, InvalidValue> {
+                Self::new(Cow::Borrowed(value))
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = InvalidValue;
+
+            fn try_from(value: String) -> Result<Self, InvalidValue> {
+                Self::new(Cow::Owned(value))
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = InvalidValue;
+
+            fn from_str(value: &str) -> Result<Self, InvalidValue> {
+                Self::new(Cow::Owned(value.to_owned()))
+            }
+        }
+
+        impl AsRef<str> for $name {
+            fn as_ref(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+
+text!(EventType);
+text!(EventId);
+
+impl From<u64> for EventId {
+    fn from(value: u64) -> Self {
+        Self(Cow::Owned(value.to_string()))
+    }
+}
+
+/// Whether `bytes` may stand as an id on the wire.
+pub(crate) fn is_id(bytes: &[u8]) -> bool {
+    memchr(b'\0', bytes).is_none()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_come_in_a_fixed_order() {
+        let event = Event::new()
+            .data("d")
+            .retry(Duration::from_millis(1500))
+            .id(EventId::from(7))
+            .event("t".try_into().unwrap())
+            .comment("c");
+        assert_eq!(event.to_bytes(), ": c\nevent: t\nid: 7\nretry: 1500\ndata: d\n\n");
+    }
+
+    #[test]
+    fn each_kind_of_line_break_ends_one_data_line() {
+        let event = Event::new().data("a\r\nb\rc\nd\n");
+        assert_eq!(event.to_bytes(), "data: a\ndata: b\ndata: c\ndata: d\ndata: \n\n");
+    }
+
+    #[test]
+    fn a_leading_space_survives() {
+        assert_eq!(Event::new().data(" x").to_bytes(), "data:  x\n\n");
+    }
+
+    #[test]
+    fn line_breaks_in_a_comment_cannot_open_a_field() {
+        assert_eq!(Event::new().comment("a\rdata: b").to_bytes(), ": a\n: data: b\n\n");
+    }
+
+    #[test]
+    fn what_the_wire_cannot_carry_is_refused() {
+        for bad in ["a\nb", "a\rb", "\r\n"] {
+            assert!(EventType::from_str(bad).is_err(), "{bad:?}");
+            assert!(EventId::from_str(bad).is_err(), "{bad:?}");
+        }
+        assert!(EventId::from_str("a\0").is_err());
+        assert!(EventType::from_str("a\0").is_ok());
+        let error = EventId::from_str("ab\nc").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "the value for `id` has LF at byte 2, which the field cannot carry"
+        );
+    }
+
+    #[test]
+    fn a_reconnection_time_stays_within_what_timers_take() {
+        let event = Event::new().retry(Duration::MAX);
+        assert_eq!(event.to_bytes(), "retry: 2147483647\n\n");
+    }
+
+    #[test]
+    fn json_is_one_line() {
+        let event = Event::new().json(&["a\nb"]).unwrap();
+        assert_eq!(event.to_bytes(), "data: [\"a\\nb\"]\n\n");
+    }
+}

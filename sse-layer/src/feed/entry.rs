@@ -1,0 +1,91 @@
+//! One event in a feed, and its bytes for each kind of reader.
+
+use std::sync::OnceLock;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use tokio::time::Instant;
+
+use super::cursor::Cursor;
+use crate::Frame;
+
+/// The longest `id:` value on a multiplexed stream: browsers send it back as a request header,
+/// and servers on the way refuse long ones.
+const MAX_MUX_ID: usize = 1024;
+
+/// A frame with its number. Its bytes are encoded once for each kind of reader and shared.
+#[derive(Debug)]
+pub struct Entry {
+    pub(super) seq: u64,
+    pub(super) at: Instant,
+    /// The last event ID when this event is dispatched: the origin's, or empty.
+    pub(super) id: Bytes,
+    /// Sum of the sizes of all frames of the feed before this one.
+    pub(super) before: u64,
+    cursor: Cursor,
+    frame: Frame,
+    mux: OnceLock<Option<Bytes>>,
+}
+
+impl Entry {
+    pub(super) fn new(cursor: Cursor, frame: Frame, id: Bytes, before: u64) -> Self {
+        Self {
+            seq: cursor.seq,
+            at: Instant::now(),
+            id,
+            before,
+            cursor,
+            frame,
+            mux: OnceLock::new(),
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.frame.bytes().len()
+    }
+
+    /// Where in the log this event stands.
+    #[must_use]
+    pub const fn cursor(&self) -> Cursor {
+        self.cursor
+    }
+
+    /// The frame for a reader of this feed alone.
+    #[must_use]
+    pub const fn frame(&self) -> &Frame {
+        &self.frame
+    }
+
+    /// The frame for a multiplexed reader, but for its beginning `event: FEED`: the feed's name is
+    /// the reader's own. `None` if there is nothing to dispatch.
+    #[must_use]
+    pub fn mux_tail(&self) -> Option<&Bytes> {
+        self.mux.get_or_init(|| self.encode_mux()).as_ref()
+    }
+
+    fn encode_mux(&self) -> Option<Bytes> {
+        if !self.frame.has_data() {
+            return None;
+        }
+        let mut out = BytesMut::with_capacity(self.len() + 64);
+        let event_type = self.frame.event_type();
+        if event_type != b"message" {
+            out.put_u8(b'#');
+            out.put_slice(event_type);
+        }
+        out.put_slice(format!("\nid: {}", self.cursor).as_bytes());
+        if !self.id.is_empty() && self.id.len() + 32 <= MAX_MUX_ID {
+            out.put_u8(b' ');
+            out.put_slice(&self.id);
+        }
+        out.put_u8(b'\n');
+        for field in self.frame.fields() {
+            if let crate::Field::Data(value) = field {
+                out.put_slice(b"data: ");
+                out.put_slice(value);
+                out.put_u8(b'\n');
+            }
+        }
+        out.put_u8(b'\n');
+        Some(out.freeze())
+    }
+}

@@ -1,0 +1,236 @@
+//! Feeds: number events, keep them for a while, hand them to any number of readers.
+//!
+//! A [`Log`] numbers the events of all its [`Feed`]s in one sequence. A feed keeps the newest of
+//! its events as history. A [`Reader`] has a position in each feed it reads, not a queue of its
+//! own: a slow reader costs nothing but its place, and is told when its place is gone.
+//!
+//! ```
+//! use sse_layer::Event;
+//! use sse_layer::feed::{FeedOptions, Item, Lag, Log, Reader, Start};
+//!
+//! # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+//! let log = Log::new();
+//! let news = log.feed(FeedOptions::default());
+//! let mut reader = Reader::new(Lag::default());
+//! reader.subscribe(&news, Start::Live);
+//!
+//! news.publish(Event::new().id(17.into()).data("hello"));
+//!
+//! let mut items = Vec::new();
+//! reader.next(&mut items).await?;
+//! let Item::Event { entry, .. } = &items[0] else { panic!() };
+//! assert_eq!(entry.frame().bytes(), "id: 17\ndata: hello\n\n");
+//!
+//! // Whoever comes back with the id of the last event he has, gets what he missed.
+//! news.publish(Event::new().id(18.into()).data("again"));
+//! let mut back = Reader::new(Lag::default());
+//! back.subscribe(&news, Start::Id(b"17"));
+//! # Ok::<(), sse_layer::feed::Lagged>(())
+//! # })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod cursor;
+mod entry;
+mod history;
+mod log;
+mod reader;
+mod signal;
+mod status;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use slab::Slab;
+use tokio::sync::watch;
+
+pub use self::cursor::{Cursor, Epoch, InvalidCursor};
+pub use self::entry::Entry;
+use self::history::History;
+pub use self::history::HistoryLimits;
+pub use self::log::Log;
+use self::log::lock;
+pub use self::reader::{Item, Lag, Lagged, Reader, Start};
+use self::signal::Signal;
+pub use self::status::Status;
+use crate::Frame;
+
+/// What a feed keeps, and what it adds.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct FeedOptions {
+    /// How much is kept for readers who come back.
+    pub history: HistoryLimits,
+    /// What readers are told of the feed until the first [`Feed::set_status`].
+    pub status: Status,
+}
+
+impl FeedOptions {
+    /// Sets how much is kept for readers who come back.
+    #[must_use]
+    pub fn history(mut self, history: HistoryLimits) -> Self {
+        self.history = history;
+        self
+    }
+
+    /// Sets what readers are told of the feed at first.
+    #[must_use]
+    pub fn status(mut self, status: Status) -> Self {
+        self.status = status;
+        self
+    }
+}
+
+/// One stream of events, numbered, kept for a while, read by any number of readers.
+///
+/// Cheap to clone; clones are the same feed.
+#[derive(Clone)]
+pub struct Feed(Arc<Shared>);
+
+struct Shared {
+    log: Log,
+    state: Mutex<State>,
+    /// Number of the newest entry, to see without the lock that there is nothing new.
+    newest: AtomicU64,
+    /// Counts the changes of `state.status`, likewise.
+    status_version: AtomicU64,
+    readers: Mutex<Slab<Arc<Signal>>>,
+    /// How many readers there are, for whoever opens and closes the feed's source.
+    reader_count: watch::Sender<usize>,
+}
+
+struct State {
+    history: History,
+    /// The origin's last event ID: what its next reconnection is asked to go on from.
+    last_id: Bytes,
+    /// Whether the origin ever gave an id. If not, events get their cursor for an id.
+    has_ids: bool,
+    /// The origin's newest reconnection time.
+    retry: Option<Duration>,
+    status: Status,
+}
+
+impl Feed {
+    fn new(log: Log, options: FeedOptions, birth: u64) -> Self {
+        Self(Arc::new(Shared {
+            log,
+            state: Mutex::new(State {
+                history: History::new(options.history, birth),
+                last_id: Bytes::new(),
+                has_ids: false,
+                retry: None,
+                status: options.status,
+            }),
+            newest: AtomicU64::new(birth),
+            status_version: AtomicU64::new(1),
+            readers: Mutex::new(Slab::new()),
+            reader_count: watch::Sender::new(0),
+        }))
+    }
+
+    /// Appends an event to the feed, and wakes its readers.
+    ///
+    /// As long as the feed has had no event with an id, its events get their cursor for an id, so
+    /// that they can be resumed too. Where the source numbers its events itself, however few,
+    /// nothing is added.
+    ///
+    /// A frame without data is kept as well if it changes something for who reads on (an id, a
+    /// reconnection time); one that changes nothing (comments only) is dropped, as readers have
+    /// keep-alives of their own.
+    pub fn publish(&self, frame: impl Into<Frame>) {
+        let frame = frame.into();
+        let id = frame.id().map(Bytes::copy_from_slice);
+        let retry = frame.retry();
+        let has_data = frame.has_data();
+        if !has_data && id.is_none() && retry.is_none() {
+            return;
+        }
+        self.0.log.append(|cursor| {
+            let mut state = lock(&self.0.state);
+            if let Some(id) = id {
+                state.has_ids |= !id.is_empty();
+                state.last_id = id;
+            }
+            state.retry = retry.or(state.retry);
+            let frame = if has_data && !state.has_ids { with_id(&frame, cursor) } else { frame };
+            let id = state.last_id.clone();
+            state.history.push(|before| Entry::new(cursor, frame, id, before));
+            drop(state);
+            self.0.newest.store(cursor.seq, Ordering::Relaxed);
+        });
+        self.wake();
+    }
+
+    /// Tells the readers what has become of the feed's source.
+    pub fn set_status(&self, status: Status) {
+        lock(&self.0.state).status = status;
+        self.0.status_version.fetch_add(1, Ordering::Release);
+        self.wake();
+    }
+
+    /// What readers are told of the feed's source.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        lock(&self.0.state).status.clone()
+    }
+
+    /// The source's last event ID: what it is asked to go on from. Empty if there is none.
+    #[must_use]
+    pub fn last_event_id(&self) -> Bytes {
+        lock(&self.0.state).last_id.clone()
+    }
+
+    /// The reconnection time that the source asked for last.
+    #[must_use]
+    pub fn retry(&self) -> Option<Duration> {
+        lock(&self.0.state).retry
+    }
+
+    /// How many readers there are, now and whenever it changes.
+    #[must_use]
+    pub fn readers(&self) -> watch::Receiver<usize> {
+        self.0.reader_count.subscribe()
+    }
+
+    fn wake(&self) {
+        for (_, signal) in lock(&self.0.readers).iter() {
+            signal.wake();
+        }
+    }
+
+    fn join(&self, signal: Arc<Signal>) -> usize {
+        let key = lock(&self.0.readers).insert(signal);
+        self.0.reader_count.send_modify(|count| *count += 1);
+        key
+    }
+
+    fn leave(&self, key: usize) {
+        lock(&self.0.readers).try_remove(key);
+        self.0.reader_count.send_modify(|count| *count = count.saturating_sub(1));
+    }
+}
+
+impl fmt::Debug for Feed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = lock(&self.0.state);
+        f.debug_struct("Feed")
+            .field("status", &state.status)
+            .field("history", &state.history.len())
+            .field("readers", &*self.0.reader_count.borrow())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The frame with the cursor for its id.
+fn with_id(frame: &Frame, cursor: Cursor) -> Frame {
+    let id = format!("id: {cursor}\n");
+    let mut out = BytesMut::with_capacity(id.len() + frame.bytes().len());
+    out.put_slice(id.as_bytes());
+    out.put_slice(frame.bytes());
+    Frame::new(out.freeze())
+}

@@ -1,0 +1,71 @@
+//! Server-Sent Events for Tower: whatever a handler streams leaves as a stream that browsers,
+//! proxies and clients understand.
+//!
+#![cfg_attr(feature = "axum", doc = "```")]
+#![cfg_attr(not(feature = "axum"), doc = "```ignore")]
+//! use axum::{Router, response::IntoResponse, routing::get};
+//! use futures_util::stream;
+//! use sse_layer::{Event, EventStream, LastEventId, SseLayer};
+//!
+//! async fn squares(last: Option<LastEventId>) -> impl IntoResponse {
+//!     let seen = last.and_then(|id| id.as_str().parse().ok()).unwrap_or(0_u64);
+//!     EventStream::new(stream::iter((seen + 1..=10).map(|n| {
+//!         Event::new().id(n.into()).data((n * n).to_string())
+//!     })))
+//! }
+//!
+//! let app: Router = Router::new().route("/squares", get(squares)).layer(SseLayer::new());
+//! ```
+//!
+//! # What is here
+//!
+//! - [`SseLayer`] goes around a service. It gives each event stream the head it needs, first bytes
+//!   at once, and [comments in silence](KeepAlive); it reads the request's [`LastEventId`].
+//!   Handlers need not know of it: axum's `Sse`, a hand-written body and a proxied one are served
+//!   alike. The module [`layer`] says what it does to what.
+//! - [`EventStream`] turns a stream of [`Event`]s, or of values to be sent as JSON, into a
+//!   response.
+//! - [`Event`] is what is sent. What the wire cannot carry, such as a line break in an
+//!   [`EventId`], cannot be built.
+//! - [`Decoder`] reads events as a browser does. [`Framer`] cuts a stream into the bytes of its
+//!   events without changing them, unless asked for [`Repairs`].
+//! - The module [`feed`] numbers and keeps events, for any number of readers.
+//!
+//! It works with any server that speaks [`tower_service::Service`] and [`http_body::Body`]. Of
+//! tokio it uses timers and synchronisation. The feature `axum` makes [`EventStream`] a response
+//! and [`LastEventId`] an extractor there.
+//!
+//! # Defaults, and why
+//!
+//! | default | why |
+//! | --- | --- |
+//! | a comment after 15 seconds of silence, ±10 % | the standard's advice. Idle connections are cut after 60 seconds by nginx and AWS, after 30 by some load balancers; event-source-polyfill reconnects after 45 |
+//! | `retry` of 3 seconds, ±33 % | what Chromium waits by itself; spread, since a restart cuts off all clients together |
+//! | `Cache-Control: no-cache, no-store, no-transform` | nobody may answer with an old stream, nor compress one: compressors hold bytes back |
+//! | `X-Accel-Buffering: no` | nginx and others collect a response before they pass it on |
+//! | a comment as first bytes | servers and proxies send a head only when there is something to follow it |
+
+mod decode;
+mod event;
+mod frame;
+mod framer;
+mod repair;
+pub mod feed;
+
+mod head;
+mod jitter;
+mod keep_alive;
+mod last_event_id;
+pub mod layer;
+pub mod stream;
+
+pub use decode::{DecodeError, Decoder, MessageEvent};
+pub use event::{Event, EventId, EventType, InvalidValue};
+pub use frame::{Field, Fields, Frame};
+pub use framer::Framer;
+pub use repair::{Repairs, UnknownRepair};
+pub use head::is_event_stream;
+pub use keep_alive::KeepAlive;
+pub use last_event_id::LastEventId;
+pub use layer::{ResponseFuture, SseBody, SseLayer, SseService};
+pub use stream::EventStream;

@@ -1,0 +1,213 @@
+//! [`Repairs`]: which deviations from the standard are mended.
+
+mod mend;
+mod names;
+
+use std::fmt;
+use std::ops::{BitOr, BitOrAssign};
+use std::str::FromStr;
+
+pub(crate) use mend::{hints, mend};
+pub(crate) use names::{is_blank, is_plain};
+
+/// A set of repairs.
+///
+/// A repair mends one thing that servers are known to get wrong. Those that concern the bytes of
+/// a stream are made by a [`Framer`](crate::Framer) or a [`Decoder`](crate::Decoder); the others
+/// concern the head of a response, or its encoding, and are for whoever forwards it.
+///
+/// Three repairs come in two widths: `content-type`, `cache-control` and `decode` are in
+/// [`SAFE`](Self::SAFE) as far as they contradict nobody, and in [`LEGACY`](Self::LEGACY) as far
+/// as they overrule what the server said. Whoever names one wants all of it.
+///
+/// ```
+/// use sse_layer::Repairs;
+///
+/// let repairs = "field-case".parse::<Repairs>()? | "stray-bom".parse()?;
+/// assert!(Repairs::LEGACY.contains(repairs));
+/// assert_eq!(repairs.to_string(), "field-case, stray-bom");
+/// # Ok::<(), sse_layer::UnknownRepair>(())
+/// ```
+#[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub struct Repairs(u32);
+
+impl Repairs {
+    /// No repair: `off`.
+    pub const NONE: Self = Self(0);
+
+    /// What changes no meaning: `safe`.
+    pub const SAFE: Self = Self::NORMALISE_EOL
+        .union(Self::CHARSET)
+        .union(Self::CONTENT_TYPE)
+        .union(Self::DECODE)
+        .union(Self::FRAMING)
+        .union(Self::CACHE_CONTROL)
+        .union(Self::HOP_BY_HOP);
+
+    /// What old servers need: `legacy`. Everything that is safe, and more.
+    pub const LEGACY: Self = Self::SAFE
+        .union(Self::FIELD_CASE)
+        .union(Self::FIELD_SPACE)
+        .union(Self::STRAY_BOM)
+        .union(Self::BLANK_LINES)
+        .union(Self::RELABEL)
+        .union(Self::TRANSCODE)
+        .union(Self::OVERRULE_CACHING)
+        .union(Self::DECODE_UNDECLARED);
+
+    /// `normalise-eol`: CR and CR LF become LF, for clients that split at LF alone.
+    pub const NORMALISE_EOL: Self = Self(1);
+    /// `charset`: a `charset` parameter other than `utf-8` is dropped if the bytes are UTF-8.
+    pub const CHARSET: Self = Self(1 << 1);
+    /// `content-type`, the safe part: a missing one is added.
+    pub const CONTENT_TYPE: Self = Self(1 << 2);
+    /// `decode`, the safe part: a declared content coding that the client did not ask for.
+    pub const DECODE: Self = Self(1 << 3);
+    /// `framing`: a length that the stream may outgrow is dropped.
+    pub const FRAMING: Self = Self(1 << 4);
+    /// `cache-control`, the safe part: a missing one is added.
+    pub const CACHE_CONTROL: Self = Self(1 << 5);
+    /// `hop-by-hop`: fields meant for the hop before are dropped.
+    pub const HOP_BY_HOP: Self = Self(1 << 6);
+    /// `field-case`: `Event:`, `ID:`, `DATA:` become lower case, unless the block has a line with
+    /// exactly the lower-case name: then the other is an extension that clients ignore.
+    pub const FIELD_CASE: Self = Self(1 << 7);
+    /// `field-space`: blanks and tabs around a name and before its colon go, if what is left is
+    /// one of the four names.
+    pub const FIELD_SPACE: Self = Self(1 << 8);
+    /// `stray-bom`: byte order marks at the start of a line go.
+    pub const STRAY_BOM: Self = Self(1 << 9);
+    /// `blank-lines`: a line of nothing but blanks and tabs ends the block.
+    pub const BLANK_LINES: Self = Self(1 << 10);
+    /// `content-type`, the legacy part: a wrong one is replaced if the body is an event stream.
+    pub const RELABEL: Self = Self(1 << 11);
+    /// `transcode`: a body in another encoding becomes UTF-8.
+    pub const TRANSCODE: Self = Self(1 << 12);
+    /// `cache-control`, the legacy part: a harmful one is replaced.
+    pub const OVERRULE_CACHING: Self = Self(1 << 13);
+    /// `decode`, the legacy part: a content coding that is not declared.
+    pub const DECODE_UNDECLARED: Self = Self(1 << 14);
+    /// `decode`, by name only: a content coding that is declared, but was not applied.
+    pub const DECODE_MISDECLARED: Self = Self(1 << 15);
+
+    /// The set of a name is all its bits: the widest form of the repair.
+    const NAMES: &[(&str, Self)] = &[
+        ("normalise-eol", Self::NORMALISE_EOL),
+        ("charset", Self::CHARSET),
+        ("content-type", Self::CONTENT_TYPE.union(Self::RELABEL)),
+        ("decode", Self::DECODE.union(Self::DECODE_UNDECLARED).union(Self::DECODE_MISDECLARED)),
+        ("framing", Self::FRAMING),
+        ("cache-control", Self::CACHE_CONTROL.union(Self::OVERRULE_CACHING)),
+        ("hop-by-hop", Self::HOP_BY_HOP),
+        ("field-case", Self::FIELD_CASE),
+        ("field-space", Self::FIELD_SPACE),
+        ("stray-bom", Self::STRAY_BOM),
+        ("blank-lines", Self::BLANK_LINES),
+        ("transcode", Self::TRANSCODE),
+    ];
+
+    const PROFILES: &[(&str, Self)] =
+        &[("off", Self::NONE), ("safe", Self::SAFE), ("legacy", Self::LEGACY)];
+
+    /// Whether all of `other` are in it.
+    #[must_use]
+    pub const fn contains(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    /// Whether any of `other` are in it.
+    #[must_use]
+    pub const fn intersects(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    /// The repairs of either.
+    #[must_use]
+    pub const fn union(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// The repairs that are not in `other`.
+    #[must_use]
+    pub const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// The names of its repairs, each once, in a fixed order. A repair is named if any part of
+    /// it is in the set.
+    pub fn iter(self) -> impl Iterator<Item = &'static str> {
+        let named = Self::NAMES.iter().filter(move |(_, repair)| self.intersects(*repair));
+        named.map(|(name, _)| *name)
+    }
+}
+
+impl BitOr for Repairs {
+    type Output = Self;
+
+    fn bitor(self, other: Self) -> Self {
+        self.union(other)
+    }
+}
+
+impl BitOrAssign for Repairs {
+    fn bitor_assign(&mut self, other: Self) {
+        *self = self.union(other);
+    }
+}
+
+impl FromIterator<Self> for Repairs {
+    fn from_iter<I: IntoIterator<Item = Self>>(repairs: I) -> Self {
+        repairs.into_iter().fold(Self::NONE, Self::union)
+    }
+}
+
+/// The names, separated by commas; `off` if there are none.
+impl fmt::Display for Repairs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_empty() {
+            return f.write_str("off");
+        }
+        f.write_str(&self.iter().collect::<Vec<_>>().join(", "))
+    }
+}
+
+impl fmt::Debug for Repairs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Repairs({self})")
+    }
+}
+
+/// One name, or one of `off`, `safe` and `legacy`.
+impl FromStr for Repairs {
+    type Err = UnknownRepair;
+
+    fn from_str(name: &str) -> Result<Self, UnknownRepair> {
+        let mut known = Self::PROFILES.iter().chain(Self::NAMES);
+        match known.find(|(known, _)| *known == name) {
+            Some((_, repairs)) => Ok(*repairs),
+            None => Err(UnknownRepair { name: name.to_owned() }),
+        }
+    }
+}
+
+/// A name that is no repair.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnknownRepair {
+    name: String,
+}
+
+impl fmt::Display for UnknownRepair {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let allowed = Repairs::PROFILES.iter().chain(Repairs::NAMES).map(|(name, _)| *name);
+        let allowed = allowed.collect::<Vec<_>>().join(", ");
+        write!(f, "`{}` is no repair; allowed are {allowed}", self.name)
+    }
+}
+
+impl std::error::Error for UnknownRepair {}

@@ -1,0 +1,213 @@
+//! The configuration: what an operator writes, checked whole before anything starts.
+//!
+//! One type per TOML table. Every key has a default but `address`, `path` and `upstream`. Unknown
+//! keys are refused. Nothing here names a runtime type.
+
+mod error;
+mod host;
+mod listener;
+mod route;
+mod size;
+
+use std::path::Path;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+pub use self::error::ConfigError;
+pub use self::host::Host;
+pub use self::listener::{Http2, KeyPair, Listener, Tls};
+pub use self::route::{
+    History, Lag, LagPolicy, OnOriginError, PathPattern, Resume, Retry, Route, ShareBy, Stream,
+    Timeouts, Upstream,
+};
+pub use self::size::Size;
+
+/// The whole configuration.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
+pub struct Config {
+    /// Where to listen. At least one.
+    pub listener: Vec<Listener>,
+    /// What to do with which request. At least one; the longest path wins.
+    pub route: Vec<Route>,
+    /// The multiplexing endpoint.
+    pub mux: Mux,
+    /// Bounds on what clients and origins may use.
+    pub limits: Limits,
+    /// How streams are ended before the process goes.
+    pub shutdown: Shutdown,
+    /// What is written to standard error.
+    pub log: Log,
+}
+
+/// The multiplexing endpoint.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
+pub struct Mux {
+    /// Its path. Default: `/.sse/mux`.
+    pub path: String,
+    /// The most feeds on one stream. Default: 256.
+    pub max_feeds: usize,
+}
+
+impl Default for Mux {
+    fn default() -> Self {
+        Self { path: "/.sse/mux".into(), max_feeds: 256 }
+    }
+}
+
+/// Bounds on what clients and origins may use.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
+pub struct Limits {
+    /// The most client connections at once. Default: `"auto"`, half of the file descriptors that
+    /// the process may open, as each may need one to its origin.
+    pub connections: Connections,
+    /// The most streams at once from one client address. Default: 100. Loopback addresses are
+    /// exempt: behind a proxy on the same machine every client seems to come from there.
+    pub streams_per_ip: usize,
+    /// The greatest size of a request's head. Default: 64 KiB.
+    pub header_bytes: Size,
+    /// The greatest size of one event of an origin. Default: 16 MiB.
+    pub event_bytes: Size,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: Connections::Auto,
+            streams_per_ip: 100,
+            header_bytes: Size(64 << 10),
+            event_bytes: Size(16 << 20),
+        }
+    }
+}
+
+/// How many client connections may be open at once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Connections {
+    /// Half of the file descriptors that the process may open.
+    #[default]
+    Auto,
+    /// This many.
+    AtMost(usize),
+}
+
+impl<'de> Deserialize<'de> for Connections {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged, expecting = "\"auto\" or a number of connections")]
+        enum Form {
+            Number(usize),
+            Name(String),
+        }
+        match Form::deserialize(deserializer)? {
+            Form::Number(number) if number > 0 => Ok(Self::AtMost(number)),
+            Form::Name(name) if name == "auto" => Ok(Self::Auto),
+            Form::Number(_) | Form::Name(_) => {
+                Err(serde::de::Error::custom("expected \"auto\" or a number of connections above 0"))
+            }
+        }
+    }
+}
+
+/// How streams are ended before the process goes.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
+pub struct Shutdown {
+    /// The window over which streams are ended. Default: 30 s.
+    #[serde(with = "humantime_serde")]
+    pub drain: Duration,
+}
+
+impl Default for Shutdown {
+    fn default() -> Self {
+        Self { drain: Duration::from_secs(30) }
+    }
+}
+
+/// What is written to standard error.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
+pub struct Log {
+    /// Default: text.
+    pub format: LogFormat,
+}
+
+/// The form of a log line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object per line.
+    Json,
+}
+
+impl Config {
+    /// Reads and checks a configuration file. Paths in it are relative to its folder.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] names the file, the key, what was found and what is allowed.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let text =
+            std::fs::read_to_string(path).map_err(|error| ConfigError::unreadable(path, &error))?;
+        let mut config = Self::parse(&text, path)?;
+        let folder = path.parent().unwrap_or_else(|| Path::new(""));
+        for listener in &mut config.listener {
+            listener.resolve(folder);
+        }
+        Ok(config)
+    }
+
+    /// Checks the text of a configuration; `path` is only named in errors.
+    ///
+    /// # Errors
+    ///
+    /// As for [`load`](Self::load).
+    pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
+        let source = toml::Deserializer::parse(text)
+            .map_err(|error| ConfigError::syntax(path, &error))?;
+        let config: Self = serde_path_to_error::deserialize(source)
+            .map_err(|error| ConfigError::value(path, text, &error))?;
+        config.check().map_err(|(key, problem)| ConfigError::rule(path, &key, problem))?;
+        Ok(config)
+    }
+
+    /// What the types cannot say.
+    fn check(&self) -> Result<(), (String, String)> {
+        let problem = |key: &str, problem: &str| Err((key.to_owned(), problem.to_owned()));
+        if self.listener.is_empty() {
+            return problem("listener", "none given: add a [[listener]] with an address");
+        }
+        if self.route.is_empty() {
+            return problem("route", "none given: add a [[route]] with a path and an upstream");
+        }
+        if !self.mux.path.starts_with('/') {
+            return problem("mux.path", "must begin with a slash");
+        }
+        for (at, route) in self.route.iter().enumerate() {
+            let twin = self.route.iter().take(at).position(|other| other.matches_same(route));
+            if let Some(twin) = twin {
+                return Err((
+                    format!("route[{at}].path"),
+                    format!("the same path and host as route[{twin}]: only one of them can win"),
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

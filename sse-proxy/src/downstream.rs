@@ -1,0 +1,233 @@
+//! [`Downstream`]: the stream that one client receives.
+
+use std::future::poll_fn;
+use std::pin::pin;
+use std::time::Duration;
+
+use bytes::{Buf, Bytes, BytesMut};
+use h2::SendStream;
+use http::header::TRANSFER_ENCODING;
+use http::{HeaderMap, StatusCode, Version};
+use pingora::http::ResponseHeader;
+use pingora::protocols::Stream;
+use pingora::protocols::http::ServerSession;
+use sse_layer::Event;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::{Instant, sleep_until};
+
+use crate::drain::Draining;
+
+/// A comment and a blank line: a frame without an event.
+pub(crate) const KEEP_ALIVE: &[u8] = b":\n\n";
+
+/// How far a reconnection time may be off the configured one, so that clients do not come back
+/// together.
+const RETRY_JITTER: f64 = 0.33;
+
+/// The reconnection time of clients that are sent away for a restart.
+const DRAIN_RETRY: Duration = Duration::from_secs(3);
+
+/// Why a stream ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// The client went away.
+    Left,
+    /// The client read too slowly. It comes back with the id of the last event it has.
+    Lagged,
+    /// The process is going.
+    Drained,
+    /// The origin ended the stream.
+    OriginEnded,
+    /// The origin broke off.
+    OriginFailed,
+}
+
+/// The stream that one client receives: its head is written, its body is being written.
+///
+/// It holds the connection's bare stream (HTTP/1) or the stream's send half (HTTP/2) and nothing
+/// of the session before it, which a stream that lasts for hours has no more use for.
+pub(crate) struct Downstream {
+    io: Io,
+    /// Silence after which a comment is sent; zero for never.
+    keep_alive: Duration,
+    quiet_since: Instant,
+    draining: Draining,
+}
+
+enum Io {
+    H1 { stream: Stream, chunked: bool },
+    H2(SendStream<Bytes>),
+}
+
+impl Downstream {
+    /// Writes the head of the response: 200, with `headers`.
+    pub(crate) async fn open(
+        session: ServerSession,
+        headers: &HeaderMap,
+        keep_alive: Duration,
+        draining: Draining,
+    ) -> pingora::Result<Self> {
+        let mut head = ResponseHeader::build(StatusCode::OK, Some(headers.len() + 2))?;
+        for (name, value) in headers {
+            head.append_header(name, value)?;
+        }
+        let io = match session {
+            ServerSession::H1(mut session) => {
+                let chunked = session.req_header().version >= Version::HTTP_11;
+                if chunked {
+                    head.insert_header(TRANSFER_ENCODING, "chunked")?;
+                }
+                // The connection ends with the stream.
+                session.set_server_keepalive(None);
+                session.write_response_header(Box::new(head)).await?;
+                let mut stream = session.into_inner();
+                flush(&mut stream).await?;
+                Io::H1 { stream, chunked }
+            }
+            ServerSession::H2(mut session) => {
+                session.write_response_header(Box::new(head), false)?;
+                let Some(send) = session.take_response_body_writer() else {
+                    return Err(internal("the stream has no send half"));
+                };
+                Io::H2(send)
+            }
+            ServerSession::Subrequest(_) | ServerSession::Custom(_) => {
+                return Err(internal("not a client's session"));
+            }
+        };
+        Ok(Self { io, keep_alive, quiet_since: Instant::now(), draining })
+    }
+
+    /// Waits for `next`, with keep-alive comments in the silence. Ends if the client leaves, or
+    /// if it is this stream's turn in a drain.
+    pub(crate) async fn wait<T>(&mut self, next: impl Future<Output = T>) -> Result<T, End> {
+        let mut next = pin!(next);
+        loop {
+            let keep_alive = self.quiet_since + self.keep_alive;
+            tokio::select! {
+                biased;
+                value = &mut next => return Ok(value),
+                () = self.io.closed() => return Err(End::Left),
+                () = self.draining.turn() => return Err(End::Drained),
+                () = sleep_until(keep_alive), if !self.keep_alive.is_zero() => {}
+            }
+            let patience = sleep_until(Instant::now() + self.keep_alive);
+            self.write(Bytes::from_static(KEEP_ALIVE), async {
+                patience.await;
+                End::Lagged
+            })
+            .await?;
+        }
+    }
+
+    /// Writes `body`, which must end between two lines. Gives up with what `give_up` says when
+    /// that is done before the client has taken it all.
+    pub(crate) async fn write(
+        &mut self,
+        body: Bytes,
+        give_up: impl Future<Output = End>,
+    ) -> Result<(), End> {
+        self.quiet_since = Instant::now();
+        if body.is_empty() {
+            return Ok(());
+        }
+        tokio::select! {
+            biased;
+            written = self.io.write(body) => written.map_err(|_| End::Left),
+            end = give_up => Err(end),
+        }
+    }
+
+    /// Ends the response as the reason asks for: in good order, or cut off so that the client
+    /// sees that something is missing.
+    pub(crate) async fn end(mut self, end: End, farewell: Option<Bytes>) {
+        let orderly = match end {
+            End::Drained => {
+                let mut last = BytesMut::new();
+                Event::new().retry(jitter(DRAIN_RETRY)).encode(&mut last);
+                last.extend_from_slice(&farewell.unwrap_or_default());
+                self.io.write(last.freeze()).await.is_ok()
+            }
+            End::OriginEnded => true,
+            End::Left | End::Lagged | End::OriginFailed => false,
+        };
+        if orderly {
+            // The client may be gone by now, which is no news.
+            let _ = self.io.finish().await;
+        }
+    }
+}
+
+/// `time` give or take a third, drawn anew at each call.
+pub(crate) fn jitter(time: Duration) -> Duration {
+    time.mul_f64(1.0 - RETRY_JITTER + 2.0 * RETRY_JITTER * fastrand::f64())
+}
+
+/// Nobody reads any more.
+struct Gone;
+
+impl Io {
+    /// Resolves when the client has gone away.
+    async fn closed(&mut self) {
+        match self {
+            Self::H1 { stream, .. } => {
+                let mut probe = [0; 64];
+                match stream.read(&mut probe).await {
+                    Ok(0) | Err(_) => {}
+                    // A client that goes on sending on this connection is not read any further.
+                    Ok(_) => std::future::pending().await,
+                }
+            }
+            Self::H2(send) => {
+                let _ = poll_fn(|cx| send.poll_reset(cx)).await;
+            }
+        }
+    }
+
+    async fn write(&mut self, mut body: Bytes) -> Result<(), Gone> {
+        match self {
+            Self::H1 { stream, chunked: true } => {
+                let size = format!("{:x}\r\n", body.len());
+                let mut chunk = Buf::chain(size.as_bytes(), body).chain(&b"\r\n"[..]);
+                stream.write_all_buf(&mut chunk).await.map_err(|_| Gone)?;
+                flush(stream).await.map_err(|_| Gone)
+            }
+            Self::H1 { stream, chunked: false } => {
+                stream.write_all_buf(&mut body).await.map_err(|_| Gone)?;
+                flush(stream).await.map_err(|_| Gone)
+            }
+            Self::H2(send) => {
+                while !body.is_empty() {
+                    send.reserve_capacity(body.len());
+                    let room = poll_fn(|cx| send.poll_capacity(cx)).await;
+                    let Some(Ok(room)) = room else { return Err(Gone) };
+                    let part = body.split_to(room.min(body.len()));
+                    send.send_data(part, false).map_err(|_| Gone)?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    async fn finish(&mut self) -> Result<(), Gone> {
+        match self {
+            Self::H1 { stream, chunked } => {
+                if *chunked {
+                    stream.write_all(b"0\r\n\r\n").await.map_err(|_| Gone)?;
+                }
+                AsyncWriteExt::shutdown(stream).await.map_err(|_| Gone)
+            }
+            Self::H2(send) => send.send_data(Bytes::new(), true).map_err(|_| Gone),
+        }
+    }
+}
+
+async fn flush(stream: &mut Stream) -> pingora::Result<()> {
+    stream.flush().await.map_err(|error| {
+        pingora::Error::because(pingora::ErrorType::WriteError, "flushing a stream", error)
+    })
+}
+
+fn internal(why: &'static str) -> Box<pingora::Error> {
+    pingora::Error::explain(pingora::ErrorType::InternalError, why)
+}

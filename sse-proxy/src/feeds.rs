@@ -1,0 +1,148 @@
+//! [`Feeds`]: one origin stream for all readers of a feed.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use sse_layer::feed::{Feed, FeedOptions, HistoryLimits, Log, Reader, Start, Status};
+use tokio::sync::watch;
+
+use crate::config::Route;
+use crate::origin::Origins;
+use crate::request::{FeedKey, Request};
+use crate::source::{Opening, Source};
+
+/// The feeds that are being read, or were a moment ago.
+#[derive(Clone)]
+pub(crate) struct Feeds(Arc<Shared>);
+
+struct Shared {
+    log: Log,
+    origins: Arc<Origins>,
+    /// The greatest size of one event.
+    event_bytes: usize,
+    open: Mutex<HashMap<FeedKey, Joined>>,
+}
+
+/// A feed, and how the opening of its origin went.
+#[derive(Clone)]
+pub(crate) struct Joined {
+    pub(crate) feed: Feed,
+    pub(crate) opening: watch::Receiver<Opening>,
+}
+
+/// The route has as many feeds as it may have.
+#[derive(Debug)]
+pub(crate) struct TooManyFeeds;
+
+impl Feeds {
+    pub(crate) fn new(origins: Arc<Origins>, event_bytes: usize) -> Self {
+        let open = Mutex::new(HashMap::new());
+        Self(Arc::new(Shared { log: Log::new(), origins, event_bytes, open }))
+    }
+
+    pub(crate) fn origins(&self) -> &Arc<Origins> {
+        &self.0.origins
+    }
+
+    pub(crate) fn event_bytes(&self) -> usize {
+        self.0.event_bytes
+    }
+
+    pub(crate) fn log(&self) -> &Log {
+        &self.0.log
+    }
+
+    /// Makes `reader` a reader of the feed that `request` is for. The first reader of a feed opens
+    /// it.
+    pub(crate) fn join(
+        &self,
+        route: &Arc<Route>,
+        request: &Request,
+        reader: &mut Reader,
+        start: Start<'_>,
+    ) -> Result<Joined, TooManyFeeds> {
+        let key = request.feed_key(route);
+        let mut open = self.lock();
+        let of_route = open.keys().filter(|other| other.route == key.route).count();
+        match open.entry(key) {
+            Entry::Occupied(entry) => {
+                // While the feeds are locked, so that the feed is not closed as unread just now.
+                reader.subscribe(&entry.get().feed, start);
+                Ok(entry.get().clone())
+            }
+            Entry::Vacant(_) if of_route >= route.max_feeds => Err(TooManyFeeds),
+            Entry::Vacant(entry) => {
+                let key = Some(entry.key().clone());
+                let joined = self.open(route, request.shared(route), key, reader, start);
+                Ok(entry.insert(joined).clone())
+            }
+        }
+    }
+
+    /// Opens a feed that is nobody else's, and makes `reader` its only reader.
+    pub(crate) fn open_private(
+        &self,
+        route: &Arc<Route>,
+        request: Request,
+        reader: &mut Reader,
+        start: Start<'_>,
+    ) -> Joined {
+        self.open(route, request, None, reader, start)
+    }
+
+    fn open(
+        &self,
+        route: &Arc<Route>,
+        request: Request,
+        key: Option<FeedKey>,
+        reader: &mut Reader,
+        start: Start<'_>,
+    ) -> Joined {
+        // A reader's place is in the history: it reaches at least as far back as a reader may.
+        let mut history = HistoryLimits::default();
+        history.events = route.history.events.max(route.lag.events);
+        history.bytes = route.history.bytes.0.max(route.lag.bytes.0);
+        history.age = route.history.age;
+        let connecting = Status::Connecting { reason: "".into(), retry: std::time::Duration::ZERO };
+        let feed = self.0.log.feed(FeedOptions::default().history(history).status(connecting));
+        let (opened, opening) = watch::channel(Opening::Pending);
+        let source = Source {
+            feeds: self.clone(),
+            key,
+            route: Arc::clone(route),
+            request,
+            feed: feed.clone(),
+            opened,
+        };
+        // Before the source runs, which ends when nobody reads.
+        reader.subscribe(&feed, start);
+        tokio::spawn(source.run());
+        Joined { feed, opening }
+    }
+
+    /// Forgets a feed, unless somebody reads it.
+    pub(crate) fn close_if_unread(&self, key: &FeedKey, feed: &Feed) -> bool {
+        let mut open = self.lock();
+        let unread = *feed.readers().borrow() == 0;
+        if unread {
+            open.remove(key);
+        }
+        unread
+    }
+
+    /// Forgets a feed: its next reader opens it anew.
+    pub(crate) fn close(&self, key: &FeedKey) {
+        self.lock().remove(key);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<FeedKey, Joined>> {
+        self.0.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Where a reader begins that sent this as its last event's id.
+pub(crate) fn start_after(last_event_id: &Bytes) -> Start<'_> {
+    if last_event_id.is_empty() { Start::Live } else { Start::Id(last_event_id) }
+}

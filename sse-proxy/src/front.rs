@@ -1,0 +1,264 @@
+//! [`Front`]: every request comes by here, and is sent where it belongs.
+//!
+//! Streams are taken out of pingora's hands and written by tasks of their own; everything else
+//! stays with pingora's proxy.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use http::header::{HOST, UPGRADE};
+use http::{HeaderMap, Method};
+use pingora::http::RequestHeader;
+use pingora::prelude::HttpPeer;
+use pingora::protocols::http::ServerSession;
+use pingora::protocols::http::subrequest::server::HttpSession as Placeholder;
+use pingora::proxy::{ProxyHttp, Session};
+use pingora::{Error, ErrorType};
+
+use crate::config::{Config, Limits, Route, Stream};
+use crate::drain::{Drain, Draining};
+use crate::feeds::Feeds;
+use crate::limits::{Connections, PerAddress};
+use crate::mux::{Mux, is_private};
+use crate::origin::{Answer, Forward, Origins, add_forwarded, peer};
+use crate::relay::{self, Asked};
+use crate::request::Request;
+use crate::router::{Router, upstream_path};
+use crate::session::respond;
+use crate::shared;
+
+/// Sends every request where it belongs. Clones are the same.
+#[derive(Clone)]
+pub(crate) struct Front {
+    router: Router,
+    feeds: Feeds,
+    mux: Mux,
+    limits: Limits,
+    streams: PerAddress,
+    connections: Connections,
+    drain: Drain,
+}
+
+/// What is known of one request.
+pub(crate) struct Context {
+    /// Keeps the process from going before the request has been answered.
+    _draining: Draining,
+    route: Option<Arc<Route>>,
+}
+
+impl Front {
+    pub(crate) fn new(config: &Config, connections: Connections, drain: Drain) -> Self {
+        let router = Router::new(&config.route);
+        let feeds = Feeds::new(Arc::new(Origins::new()), config.limits.event_bytes.0);
+        Self {
+            mux: Mux::new(config, feeds.clone(), router.clone()),
+            streams: PerAddress::new(config.limits.streams_per_ip),
+            limits: config.limits.clone(),
+            router,
+            feeds,
+            connections,
+            drain,
+        }
+    }
+
+    /// Serves a GET that may be answered with a stream. Returns whether an answer was given.
+    async fn serve_stream(&self, session: &mut Session, route: Arc<Route>) -> pingora::Result<bool> {
+        let request = request(session);
+        let Some(counted) = self.streams.count(request.client) else {
+            let text = "This address has as many streams open as it may.\n";
+            return self.answer(session, 429, text).await;
+        };
+        if !is_private(&route, &request) {
+            let (feeds, draining) = (self.feeds.clone(), self.drain.join());
+            let session = take(session);
+            self.spawn(counted, shared::serve(session, feeds, route, request, draining));
+            return Ok(true);
+        }
+        match relay::ask(session.as_downstream_mut(), &self.feeds, &route, &request).await {
+            Asked::Answered(Answer::Stream(response, head)) => {
+                let (feeds, draining) = (self.feeds.clone(), self.drain.join());
+                let session = take(session);
+                self.spawn(counted, relay::stream(session, feeds, route, response, head, draining));
+            }
+            Asked::Answered(Answer::Other(response)) => {
+                relay::pass(session.as_downstream_mut(), &self.feeds, &route, response).await?;
+            }
+            Asked::Failed(error) => {
+                tracing::warn!(route = %route.path, upstream = %route.upstream, %error, "origin failed");
+                shared::fail(take(session), &request).await?;
+            }
+            Asked::Left => {
+                session.set_keepalive(None);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Runs a stream in a task of its own, which is all that is left of its request. It counts as
+    /// a connection: that of an HTTP/1 client is no longer counted elsewhere.
+    fn spawn(
+        &self,
+        counted: impl Send + 'static,
+        stream: impl Future<Output = pingora::Result<()>> + Send + 'static,
+    ) {
+        let connection = self.connections.enter();
+        tokio::spawn(async move {
+            if let Err(error) = stream.await {
+                tracing::debug!(%error, "stream ended before it began");
+            }
+            drop((counted, connection));
+        });
+    }
+
+    async fn answer(
+        &self,
+        session: &mut Session,
+        status: u16,
+        text: &'static str,
+    ) -> pingora::Result<bool> {
+        respond(take(session), status, text).await?;
+        Ok(true)
+    }
+}
+
+#[async_trait]
+impl ProxyHttp for Front {
+    type CTX = Context;
+
+    fn new_ctx(&self) -> Context {
+        Context { _draining: self.drain.join(), route: None }
+    }
+
+    async fn request_filter(
+        &self,
+        session: &mut Session,
+        context: &mut Context,
+    ) -> pingora::Result<bool> {
+        let head = session.req_header();
+        if head_bytes(head) > self.limits.header_bytes.0 {
+            let text = "The request's head is larger than limits.header_bytes allows.\n";
+            return self.answer(session, 431, text).await;
+        }
+        let is_get = head.method == Method::GET && !head.headers.contains_key(UPGRADE);
+        let path = head.uri.path().to_owned();
+        if is_get && self.mux.is_at(&path) {
+            let request = request(session);
+            let Some(counted) = self.streams.count(request.client) else {
+                let text = "This address has as many streams open as it may.\n";
+                return self.answer(session, 429, text).await;
+            };
+            let mux = self.mux.clone();
+            self.spawn(counted, mux.serve(take(session), request, self.drain.join()));
+            return Ok(true);
+        }
+        let Some(route) = self.router.find(&authority(head), &path).map(Arc::clone) else {
+            return self.answer(session, 404, "No route is configured for this path.\n").await;
+        };
+        if is_get && route.stream != Stream::Off {
+            return self.serve_stream(session, route).await;
+        }
+        context.route = Some(route);
+        Ok(false)
+    }
+
+    async fn upstream_peer(
+        &self,
+        _session: &mut Session,
+        context: &mut Context,
+    ) -> pingora::Result<Box<HttpPeer>> {
+        let route = context.route()?;
+        match peer(route).await {
+            Ok(peer) => Ok(Box::new(peer)),
+            Err(error) => Error::e_explain(ErrorType::ConnectError, error.to_string()),
+        }
+    }
+
+    async fn upstream_request_filter(
+        &self,
+        session: &mut Session,
+        upstream: &mut RequestHeader,
+        context: &mut Context,
+    ) -> pingora::Result<()> {
+        let route = context.route()?;
+        let downstream = session.req_header();
+        let authority = authority(downstream);
+        let mut headers = HeaderMap::new();
+        for name in ["forwarded", "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "via"] {
+            for value in downstream.headers.get_all(name) {
+                headers.append(name, value.clone());
+            }
+        }
+        let from = Forward {
+            client: client(session),
+            authority: &authority,
+            tls: is_tls(session),
+            version: downstream.version,
+        };
+        add_forwarded(&mut headers, &from);
+        for (name, value) in &headers {
+            upstream.insert_header(name, value)?;
+        }
+        upstream.insert_header(HOST, &authority)?;
+        if route.upstream.path.is_some() {
+            let uri = &downstream.uri;
+            let mut target = upstream_path(route, uri.path());
+            if let Some(query) = uri.query() {
+                target.push('?');
+                target.push_str(query);
+            }
+            upstream.set_raw_path(target.as_bytes())?;
+        }
+        Ok(())
+    }
+}
+
+impl Context {
+    fn route(&self) -> pingora::Result<&Arc<Route>> {
+        self.route
+            .as_ref()
+            .ok_or_else(|| Error::explain(ErrorType::InternalError, "the request has no route"))
+    }
+}
+
+/// Takes the client's session out of pingora's hands, which then has nothing left to do for this
+/// request.
+fn take(session: &mut Session) -> ServerSession {
+    let (placeholder, _) = Placeholder::new_from_session(session.as_downstream());
+    let placeholder = Box::new(ServerSession::new_subrequest(placeholder));
+    *std::mem::replace(&mut session.downstream_session, placeholder)
+}
+
+fn request(session: &Session) -> Request {
+    let head = session.req_header();
+    Request {
+        authority: authority(head),
+        path: head.uri.path().to_owned(),
+        query: head.uri.query().map(str::to_owned),
+        headers: head.headers.clone(),
+        client: client(session),
+        tls: is_tls(session),
+    }
+}
+
+/// The host that the client named: in the request line (HTTP/2), or in the `Host` field.
+fn authority(head: &RequestHeader) -> String {
+    if let Some(authority) = head.uri.authority() {
+        return authority.to_string();
+    }
+    let host = head.headers.get(HOST).and_then(|host| host.to_str().ok());
+    host.unwrap_or_default().to_owned()
+}
+
+fn client(session: &Session) -> Option<std::net::IpAddr> {
+    session.client_addr().and_then(|address| address.as_inet()).map(std::net::SocketAddr::ip)
+}
+
+fn is_tls(session: &Session) -> bool {
+    session.digest().is_some_and(|digest| digest.ssl_digest.is_some())
+}
+
+/// The size of a head, as HTTP/1 would write it.
+fn head_bytes(head: &RequestHeader) -> usize {
+    let fields = head.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4);
+    head.raw_path().len() + fields.sum::<usize>()
+}

@@ -1,0 +1,52 @@
+//! A proxy for Server-Sent Events, on pingora.
+//!
+//! # The life of an event
+//!
+//! ```text
+//! origin --> Response --> Intake --> Feed --> Reader --> Downstream --> client
+//!            (chunks)     (decode,   (number,  (a place,  (keep-alive,
+//!                          cut, mend) keep)     no queue)  write)
+//! ```
+//!
+//! Every request comes by `front`. It asks `router` for its route, and sends
+//!
+//! - a mux request to `mux`: many feeds on one stream;
+//! - a GET of a shared route to `shared`: `feeds` opens one `source` per feed, whoever reads it;
+//! - any other GET to `relay`: one client, one origin stream, if the answer is a stream;
+//! - everything else, uploads and upgrades among it, to pingora's own proxy.
+//!
+//! # What happens when a queue is full
+//!
+//! | queue | bound | when full |
+//! | --- | --- | --- |
+//! | accept | `limits.connections` | clients wait in the system's backlog |
+//! | an unfinished event of an origin | `limits.event_bytes` | the stream ends, the log says why |
+//! | a feed's history | `history` | the oldest events go; who asks for them is told of the gap |
+//! | a reader behind its feed | `lag` | its stream ends; it comes back with its last id |
+//! | a private stream | one piece of the origin's body | the origin waits for its client |
+//!
+//! Only `front`, `server`, `downstream`, `session`, `relay`, `shared`, `mux` and `origin::connect`
+//! know pingora.
+
+pub mod config;
+pub mod demo;
+mod downstream;
+mod drain;
+mod feeds;
+mod front;
+mod limits;
+mod mux;
+mod origin;
+mod relay;
+mod report;
+mod request;
+mod router;
+mod server;
+mod session;
+mod shared;
+mod source;
+mod start;
+mod tls;
+
+pub use self::server::{Proxy, Stop};
+pub use self::start::StartError;

@@ -1,0 +1,43 @@
+//! The way to an origin: connect, ask, and make sense of the answer.
+
+mod connect;
+mod decode;
+mod forward;
+mod head;
+mod intake;
+
+use std::fmt;
+
+pub(crate) use self::connect::{Origins, Response, peer};
+pub(crate) use self::forward::{Forward, add_forwarded, copy_end_to_end, remove_hop_by_hop, via};
+pub(crate) use self::head::{Answer, StreamHead};
+pub(crate) use self::intake::Intake;
+
+/// Why an origin gave no answer, or not the whole of it.
+#[derive(Debug)]
+pub(crate) enum OriginError {
+    /// No connection came about: name, address, TLS or time.
+    Connect(String),
+    /// The connection was there, but no answer in time.
+    Silent,
+    /// The connection broke, or what came over it was not HTTP.
+    Broken(String),
+    /// The content coding is damaged.
+    Coding(std::io::Error),
+    /// An event is larger than the limit.
+    TooLong(sse_layer::DecodeError),
+}
+
+impl fmt::Display for OriginError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Connect(why) => write!(f, "cannot connect: {why}"),
+            Self::Silent => f.write_str("no answer in time (timeouts.first_byte, timeouts.idle)"),
+            Self::Broken(why) => write!(f, "the connection broke: {why}"),
+            Self::Coding(why) => write!(f, "the content coding is damaged: {why}"),
+            Self::TooLong(why) => why.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for OriginError {}

@@ -1,0 +1,157 @@
+//! One client, one origin stream.
+
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use http::header::VIA;
+use http::{HeaderValue, Version};
+use pingora::http::ResponseHeader;
+use pingora::protocols::http::ServerSession;
+use sse_layer::{Event, Repairs};
+
+use crate::config::{Retry, Route};
+use crate::downstream::{Downstream, End, jitter};
+use crate::drain::Draining;
+use crate::feeds::Feeds;
+use crate::origin::{Answer, Intake, OriginError, Response, StreamHead, copy_end_to_end};
+use crate::report::report_repairs;
+use crate::request::{LAST_EVENT_ID, Request};
+use crate::session::leave;
+
+/// What came of asking the origin.
+pub(crate) enum Asked {
+    /// An answer.
+    Answered(Answer),
+    /// None came.
+    Failed(OriginError),
+    /// The client went away first.
+    Left,
+}
+
+/// Asks the origin what the client asked.
+pub(crate) async fn ask(
+    session: &mut ServerSession,
+    feeds: &Feeds,
+    route: &Route,
+    request: &Request,
+) -> Asked {
+    let last_event_id = request.headers.get(LAST_EVENT_ID).map(HeaderValue::as_bytes);
+    let answer = async {
+        let last_event_id = last_event_id.unwrap_or_default();
+        let response = feeds.origins().open(route, request, last_event_id).await?;
+        Answer::of(response, route, request).await
+    };
+    tokio::select! {
+        answer = answer => answer.map_or_else(Asked::Failed, Asked::Answered),
+        () = leave(session) => Asked::Left,
+    }
+}
+
+/// Passes the origin's stream on to its client.
+pub(crate) async fn stream(
+    session: ServerSession,
+    feeds: Feeds,
+    route: Arc<Route>,
+    mut response: Response,
+    mut head: StreamHead,
+    draining: Draining,
+) -> pingora::Result<()> {
+    let repaired = head.repaired();
+    let mut intake = Intake::new(&mut head, route.repair, feeds.event_bytes());
+    report_repairs(&route, repaired, intake.news());
+    let mut downstream =
+        Downstream::open(session, head.headers(), route.keep_alive, draining).await?;
+    drop(head);
+    let passed = pass_all(&mut downstream, &mut response, &mut intake, &route).await;
+    let end = match passed {
+        Ok(()) => {
+            let rest = intake.into_remainder();
+            let written = downstream.write(rest, std::future::pending()).await;
+            written.map_or_else(|end| end, |()| End::OriginEnded)
+        }
+        Err(end) => end,
+    };
+    tracing::debug!(route = %route.path, ?end, "stream ended");
+    downstream.end(end, None).await;
+    if end == End::OriginEnded {
+        feeds.origins().release(&route, response).await;
+    }
+    Ok(())
+}
+
+async fn pass_all(
+    downstream: &mut Downstream,
+    response: &mut Response,
+    intake: &mut Intake,
+    route: &Route,
+) -> Result<(), End> {
+    if let Retry::Ours(retry) = route.retry {
+        let begin = Event::new().retry(jitter(retry)).to_bytes();
+        downstream.write(begin, std::future::pending()).await?;
+    }
+    let failed = |error: OriginError| {
+        tracing::warn!(route = %route.path, upstream = %route.upstream, %error, "stream broke off");
+        End::OriginFailed
+    };
+    let mut is_first = true;
+    while let Some(chunk) = downstream.wait(response.chunk()).await?.map_err(failed)? {
+        intake.push(chunk).map_err(failed)?;
+        let mut only = None;
+        let mut frames = BytesMut::new();
+        while let Some(frame) = intake.next_frame().map_err(failed)? {
+            let frame = match route.retry {
+                Retry::Ours(_) => crate::source::without_retry(frame).into_bytes(),
+                Retry::Pass => frame.into_bytes(),
+            };
+            if std::mem::take(&mut is_first) && frame.starts_with("\u{feff}".as_bytes()) {
+                // Standing first, this character would be taken for a mark and dropped.
+                frames.extend_from_slice(b":\n");
+            }
+            if only.is_none() && frames.is_empty() {
+                only = Some(frame);
+            } else {
+                frames.extend_from_slice(&only.take().unwrap_or_default());
+                frames.extend_from_slice(&frame);
+            }
+        }
+        report_repairs(route, Repairs::NONE, intake.news());
+        let body: Bytes = only.unwrap_or_else(|| frames.freeze());
+        downstream.write(body, std::future::pending()).await?;
+    }
+    Ok(())
+}
+
+/// Passes on an answer that is not a stream. Returns whether the client's connection can serve
+/// another request.
+pub(crate) async fn pass(
+    session: &mut ServerSession,
+    feeds: &Feeds,
+    route: &Route,
+    mut response: Response,
+) -> pingora::Result<()> {
+    let headers = copy_end_to_end(&response.headers);
+    let mut head = ResponseHeader::build(response.status, Some(headers.len() + 1))?;
+    for (name, value) in &headers {
+        head.append_header(name, value)?;
+    }
+    head.append_header(VIA, crate::origin::via(Version::HTTP_11))?;
+    session.write_response_header(Box::new(head)).await?;
+    loop {
+        let chunk = tokio::select! {
+            biased;
+            chunk = response.chunk() => chunk,
+            () = leave(session) => return Err(pingora::Error::new(pingora::ErrorType::ConnectionClosed)),
+        };
+        match chunk {
+            Ok(Some(chunk)) => session.write_response_body(chunk, false).await?,
+            Ok(None) => break,
+            Err(error) => {
+                // The client must see that something is missing.
+                return Err(pingora::Error::explain(pingora::ErrorType::ReadError, error.to_string()));
+            }
+        }
+    }
+    session.write_response_body(Bytes::new(), true).await?;
+    feeds.origins().release(route, response).await;
+    Ok(())
+}

@@ -1,0 +1,204 @@
+//! [`Request`]: what a client asked for, as much of it as streams need.
+
+use std::net::IpAddr;
+
+use bytes::Bytes;
+use form_urlencoded::Serializer;
+use http::header::{ACCEPT, AUTHORIZATION, COOKIE, HeaderName, ORIGIN};
+use http::{HeaderMap, HeaderValue};
+
+use crate::config::{Route, ShareBy};
+
+/// The header in which a client says which event it had last.
+pub(crate) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+
+/// A GET that may be answered with a stream.
+#[derive(Clone, Debug)]
+pub(crate) struct Request {
+    /// The host that the client named, with its port.
+    pub(crate) authority: String,
+    pub(crate) path: String,
+    /// Without question mark; `None` is not the same as an empty one.
+    pub(crate) query: Option<String>,
+    pub(crate) headers: HeaderMap,
+    /// `None` where the client is not on an IP network.
+    pub(crate) client: Option<IpAddr>,
+    /// Whether the client spoke TLS to us.
+    pub(crate) tls: bool,
+}
+
+impl Request {
+    /// Whether the client asked for events, as every browser's `EventSource` does.
+    pub(crate) fn wants_events(&self) -> bool {
+        self.headers.get_all(ACCEPT).iter().any(|accept| {
+            accept.as_bytes().to_ascii_lowercase().windows(17).any(|part| part == b"text/event-stream")
+        })
+    }
+
+    /// The id of the last event that the client has: the header, else a query parameter, which
+    /// is then not for the origin. Empty if there is none.
+    pub(crate) fn take_last_event_id(&mut self) -> Bytes {
+        let header = self.headers.remove(LAST_EVENT_ID);
+        let parameter = self.take_id_parameter();
+        match header {
+            Some(id) => Bytes::copy_from_slice(id.as_bytes()),
+            None => parameter.unwrap_or_default().into(),
+        }
+    }
+
+    fn take_id_parameter(&mut self) -> Option<String> {
+        let query = self.query.as_deref()?;
+        let (ids, others): (Vec<_>, Vec<_>) = form_urlencoded::parse(query.as_bytes())
+            .partition(|(name, _)| name == "last_event_id" || name == "lastEventId");
+        let id = ids.into_iter().next()?.1.into_owned();
+        // Only a query that names an id is written anew: any other stays as it came.
+        let rest = Serializer::new(String::new()).extend_pairs(others).finish();
+        self.query = (!rest.is_empty()).then_some(rest);
+        Some(id)
+    }
+
+    /// Whether the answer may depend on who asks: then it is nobody else's, unless the route
+    /// says what tells clients apart.
+    pub(crate) fn has_credentials_beyond(&self, route: &Route) -> bool {
+        let named = |field: &HeaderName| {
+            route.share_by.iter().any(|part| match part {
+                ShareBy::Header(name) => name == field,
+                ShareBy::Cookie(_) => *field == COOKIE,
+                ShareBy::Query => false,
+            })
+        };
+        [AUTHORIZATION, COOKIE].iter().any(|field| self.headers.contains_key(field) && !named(field))
+    }
+
+    /// What tells this request's feed from the others of its route.
+    pub(crate) fn feed_key(&self, route: &Route) -> FeedKey {
+        let mut parts: Vec<Option<Vec<u8>>> = route
+            .share_by
+            .iter()
+            .map(|part| match part {
+                ShareBy::Query => self.query.as_ref().map(|query| query.clone().into_bytes()),
+                ShareBy::Header(name) => self.headers.get(name).map(|v| v.as_bytes().to_vec()),
+                ShareBy::Cookie(name) => self.cookie(name).map(|v| v.as_bytes().to_vec()),
+            })
+            .collect();
+        // An origin that allows one site by name must be asked for each.
+        parts.push(self.headers.get(ORIGIN).map(|origin| origin.as_bytes().to_vec()));
+        FeedKey { route: route.path.to_string(), authority: self.authority.clone(), path: self.path.clone(), parts }
+    }
+
+    /// The request that is made once for all readers: with nothing in it that is one client's.
+    pub(crate) fn shared(&self, route: &Route) -> Self {
+        let mut headers = HeaderMap::new();
+        for part in &route.share_by {
+            match part {
+                ShareBy::Header(name) => {
+                    for value in self.headers.get_all(name) {
+                        headers.append(name, value.clone());
+                    }
+                }
+                ShareBy::Cookie(name) => {
+                    if let Some(value) = self.cookie(name)
+                        && let Ok(cookie) = HeaderValue::from_str(&format!("{name}={value}"))
+                    {
+                        headers.append(COOKIE, cookie);
+                    }
+                }
+                ShareBy::Query => {}
+            }
+        }
+        if let Some(origin) = self.headers.get(ORIGIN) {
+            headers.insert(ORIGIN, origin.clone());
+        }
+        headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
+        let query = route.share_by.contains(&ShareBy::Query).then(|| self.query.clone()).flatten();
+        Self { query, headers, client: None, ..self.clone() }
+    }
+
+    fn cookie(&self, wanted: &str) -> Option<&str> {
+        self.headers
+            .get_all(COOKIE)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(';'))
+            .filter_map(|pair| pair.trim().split_once('='))
+            .find_map(|(name, value)| (name == wanted).then_some(value))
+    }
+}
+
+/// Requests with equal keys are for the same feed.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct FeedKey {
+    pub(crate) route: String,
+    authority: String,
+    path: String,
+    parts: Vec<Option<Vec<u8>>>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(query: Option<&str>, headers: &[(&'static str, &str)]) -> Request {
+        let headers = headers
+            .iter()
+            .map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap()))
+            .collect();
+        let query = query.map(str::to_owned);
+        let (authority, path) = ("h".to_owned(), "/x".to_owned());
+        Request { authority, path, query, headers, client: None, tls: false }
+    }
+
+    fn route(share_by: &str) -> Route {
+        let text = format!("path = \"/x\"\nupstream = \"http://h\"\nshare_by = {share_by}");
+        toml::from_str(&text).unwrap()
+    }
+
+    #[test]
+    fn the_last_event_id_is_the_headers_or_a_parameters() {
+        let mut both = request(Some("a=1&lastEventId=7&b=%20"), &[("last-event-id", "8")]);
+        assert_eq!(both.take_last_event_id(), "8");
+        assert_eq!(both.query.as_deref(), Some("a=1&b=+"));
+        let mut parameter = request(Some("last_event_id=7"), &[]);
+        assert_eq!(parameter.take_last_event_id(), "7");
+        assert_eq!(parameter.query, None);
+        let mut none = request(Some("b=%20&&c"), &[]);
+        assert_eq!(none.take_last_event_id(), "");
+        assert_eq!(none.query.as_deref(), Some("b=%20&&c"), "an ordinary query stays as it came");
+    }
+
+    #[test]
+    fn credentials_keep_a_request_private_unless_the_route_shares_by_them() {
+        let query = route("[\"query\"]");
+        assert!(!request(None, &[]).has_credentials_beyond(&query));
+        assert!(request(None, &[("cookie", "a=1")]).has_credentials_beyond(&query));
+        assert!(request(None, &[("authorization", "Bearer x")]).has_credentials_beyond(&query));
+        let tenant = route("[\"cookie:tenant\"]");
+        assert!(!request(None, &[("cookie", "tenant=1")]).has_credentials_beyond(&tenant));
+        assert!(request(None, &[("authorization", "x")]).has_credentials_beyond(&tenant));
+    }
+
+    #[test]
+    fn what_a_route_shares_by_tells_feeds_apart() {
+        let route = route("[\"query\", \"cookie:tenant\"]");
+        let key = |query, cookie: &str| {
+            request(query, &[("cookie", cookie)]).feed_key(&route)
+        };
+        assert_eq!(key(None, "a=1; tenant=x"), key(None, "tenant=x; a=2"));
+        assert_ne!(key(None, "tenant=x"), key(None, "tenant=y"));
+        assert_ne!(key(Some("q"), "tenant=x"), key(None, "tenant=x"));
+    }
+
+    #[test]
+    fn a_shared_request_carries_nothing_of_one_client() {
+        let route = route("[\"cookie:tenant\"]");
+        let client = request(
+            Some("q=1"),
+            &[("cookie", "tenant=x; session=secret"), ("user-agent", "me"), ("accept", "*/*")],
+        );
+        let shared = client.shared(&route);
+        assert_eq!(shared.query, None);
+        assert_eq!(shared.headers.get("cookie").unwrap(), "tenant=x");
+        assert_eq!(shared.headers.len(), 2);
+        assert!(shared.wants_events());
+    }
+}

@@ -1,0 +1,278 @@
+//! [`Proxy`]: bound, checked, and ready to run.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use pingora::apps::{HttpServerApp, ServerApp};
+use pingora::listeners::tls::Acceptor;
+use pingora::protocols::http::v2::server::default_h2_options;
+use pingora::protocols::l4::listener::Listener as Socket;
+use pingora::protocols::l4::stream::Stream;
+use pingora::proxy::HttpProxy;
+use pingora::server::configuration::ServerConf;
+use pingora::server::{
+    ListenFds, RunArgs, Server, ShutdownSignal, ShutdownSignalWatch, ShutdownWatch,
+};
+use pingora::services::Service;
+use tokio::sync::watch;
+
+use crate::config::{Config, Connections as MostConnections};
+use crate::drain::Drain;
+use crate::front::Front;
+use crate::limits::Connections;
+use crate::start::{StartError, bind};
+use crate::tls::server_config;
+
+/// How long a client may take over its TLS handshake.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+
+/// How long the accept loop rests when the process is out of file descriptors.
+const BREATH: Duration = Duration::from_millis(50);
+
+/// How the process goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Stop {
+    /// Streams are ended over the configured window first.
+    Drain,
+    /// At once.
+    Now,
+}
+
+/// A proxy with its sockets bound and its certificates loaded: what can fail at start is done.
+pub struct Proxy {
+    config: Config,
+    entrances: Vec<Entrance>,
+}
+
+/// One bound address.
+struct Entrance {
+    socket: std::net::TcpListener,
+    address: SocketAddr,
+    tls: Option<Arc<rustls::ServerConfig>>,
+    max_concurrent_streams: u32,
+}
+
+impl Proxy {
+    /// Binds the addresses and loads the certificates that `config` names.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError`] says which address or file cannot be used, and why.
+    pub fn bind(config: Config) -> Result<Self, StartError> {
+        let mut entrances = Vec::new();
+        for listener in &config.listener {
+            let tls = listener.tls.as_ref().map(server_config).transpose()?;
+            let (socket, address) = bind(listener)?;
+            let max_concurrent_streams = listener.http2.max_concurrent_streams;
+            entrances.push(Entrance { socket, address, tls, max_concurrent_streams });
+        }
+        Ok(Self { config, entrances })
+    }
+
+    /// The bound addresses as URLs, with their real ports.
+    pub fn urls(&self) -> impl Iterator<Item = String> {
+        self.entrances.iter().map(|entrance| {
+            let scheme = if entrance.tls.is_some() { "https" } else { "http" };
+            format!("{scheme}://{}", entrance.address)
+        })
+    }
+
+    /// Serves until `stop` resolves, and then as long as its answer asks for.
+    ///
+    /// Blocks the thread. It must not be called from within an async runtime.
+    pub fn run(self, stop: impl Future<Output = Stop> + Send + 'static) {
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let conf = ServerConf {
+            threads,
+            grace_period_seconds: Some(0),
+            graceful_shutdown_timeout_seconds: Some(1),
+            ..ServerConf::default()
+        };
+        let drain = Drain::new();
+        let connections = Connections::new(match self.config.limits.connections {
+            MostConnections::AtMost(most) => most,
+            MostConnections::Auto => half_of_descriptors(),
+        });
+        let front = Front::new(&self.config, connections.clone(), drain.clone());
+        let mut server = Server::new_with_opt_and_conf(None, conf);
+        server.bootstrap();
+        let conf = Arc::clone(&server.configuration);
+        let (go, going) = watch::channel(false);
+        server.add_service(Entrances {
+            threads,
+            doors: self
+                .entrances
+                .into_iter()
+                .map(|entrance| Door::new(entrance, &front, &conf, &connections, &going))
+                .collect(),
+            drain: drain.clone(),
+        });
+        let shutdown_signal = Box::new(WhenStopped {
+            stop: Mutex::new(Some(Box::pin(stop))),
+            drain,
+            window: self.config.shutdown.drain,
+            go,
+        });
+        server.run(RunArgs { shutdown_signal });
+    }
+}
+
+impl std::fmt::Debug for Proxy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.urls()).finish()
+    }
+}
+
+/// Half of the file descriptors that the process may open, after it has allowed itself all it can.
+fn half_of_descriptors() -> usize {
+    const USUAL: u64 = 1024;
+    let limit = rlimit::increase_nofile_limit(u64::MAX).unwrap_or(USUAL);
+    usize::try_from(limit / 2).unwrap_or(usize::MAX).max(1)
+}
+
+/// Tells pingora when to go: after the drain.
+struct WhenStopped {
+    stop: Mutex<Option<Pin<Box<dyn Future<Output = Stop> + Send>>>>,
+    drain: Drain,
+    window: Duration,
+    /// Tells HTTP/2 connections to take no further request.
+    go: watch::Sender<bool>,
+}
+
+#[async_trait]
+impl ShutdownSignalWatch for WhenStopped {
+    async fn recv(&self) -> ShutdownSignal {
+        let stop = self.stop.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let stop = match stop {
+            Some(stop) => stop.await,
+            None => std::future::pending().await,
+        };
+        if stop == Stop::Drain {
+            tracing::info!(window = ?self.window, "draining");
+            self.go.send_replace(true);
+            self.drain.run(self.window).await;
+        }
+        ShutdownSignal::FastShutdown
+    }
+}
+
+/// All addresses that are listened on.
+struct Entrances {
+    threads: usize,
+    doors: Vec<Door>,
+    drain: Drain,
+}
+
+#[async_trait]
+impl Service for Entrances {
+    async fn start_service(
+        &mut self,
+        _fds: Option<ListenFds>,
+        _shutdown: ShutdownWatch,
+        _listeners_per_fd: usize,
+    ) {
+        for door in self.doors.drain(..) {
+            tokio::spawn(door.open(self.drain.clone()));
+        }
+        // The runtime lives as long as this does; what runs in it ends with the process.
+        std::future::pending().await
+    }
+
+    fn name(&self) -> &'static str {
+        "sse-proxy"
+    }
+
+    fn threads(&self) -> Option<usize> {
+        Some(self.threads)
+    }
+}
+
+/// One address that is listened on.
+struct Door {
+    socket: std::net::TcpListener,
+    acceptor: Option<Arc<Acceptor>>,
+    proxy: Arc<HttpProxy<Front>>,
+    connections: Connections,
+    going: ShutdownWatch,
+}
+
+impl Door {
+    fn new(
+        entrance: Entrance,
+        front: &Front,
+        conf: &Arc<ServerConf>,
+        connections: &Connections,
+        going: &ShutdownWatch,
+    ) -> Self {
+        let mut proxy = HttpProxy::new(front.clone(), Arc::clone(conf));
+        proxy.handle_init_modules();
+        let mut http2 = default_h2_options();
+        http2.max_concurrent_streams(entrance.max_concurrent_streams);
+        proxy.h2_options = Some(http2);
+        Self {
+            socket: entrance.socket,
+            acceptor: entrance.tls.map(|tls| Arc::new(Acceptor::from_server_config(tls))),
+            proxy: Arc::new(proxy),
+            connections: connections.clone(),
+            going: going.clone(),
+        }
+    }
+
+    /// Accepts connections until the drain begins.
+    async fn open(self, drain: Drain) {
+        let socket = match tokio::net::TcpListener::from_std(self.socket) {
+            Ok(socket) => Socket::from(socket),
+            Err(error) => return tracing::error!(%error, "cannot accept connections"),
+        };
+        loop {
+            let accepted = tokio::select! {
+                accepted = async { self.connections.room().await; socket.accept().await } => accepted,
+                () = drain.begun() => break,
+            };
+            match accepted {
+                Ok(mut stream) => {
+                    // An event is to leave when it is written, however small.
+                    let _ = stream.set_nodelay();
+                    let (acceptor, proxy) = (self.acceptor.clone(), Arc::clone(&self.proxy));
+                    let (counted, going) = (self.connections.enter(), self.going.clone());
+                    tokio::spawn(async move {
+                        serve(stream, acceptor, proxy, going).await;
+                        drop(counted);
+                    });
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "cannot accept a connection");
+                    tokio::time::sleep(BREATH).await;
+                }
+            }
+        }
+        // Connections that wait for a next request are closed.
+        self.proxy.http_cleanup().await;
+    }
+}
+
+async fn serve(
+    stream: Stream,
+    acceptor: Option<Arc<Acceptor>>,
+    proxy: Arc<HttpProxy<Front>>,
+    going: ShutdownWatch,
+) {
+    let mut connection: Option<pingora::protocols::Stream> = match acceptor {
+        None => Some(Box::new(stream)),
+        Some(acceptor) => {
+            match tokio::time::timeout(HANDSHAKE, acceptor.tls_handshake(stream)).await {
+                Ok(Ok(stream)) => Some(Box::new(stream)),
+                Ok(Err(error)) => return tracing::debug!(%error, "TLS handshake failed"),
+                Err(_) => return tracing::debug!("TLS handshake took too long"),
+            }
+        }
+    };
+    while let Some(stream) = connection {
+        connection = proxy.process_new(stream, &going).await;
+    }
+}

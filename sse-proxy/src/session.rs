@@ -1,0 +1,28 @@
+//! Small answers, and what can be said of a client's session before it has a stream.
+
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE};
+use pingora::http::ResponseHeader;
+use pingora::protocols::http::ServerSession;
+
+/// Answers with a status and a line of text, and closes.
+pub(crate) async fn respond(
+    mut session: ServerSession,
+    status: u16,
+    text: &'static str,
+) -> pingora::Result<()> {
+    let mut head = ResponseHeader::build(status, Some(4))?;
+    head.insert_header(CONTENT_TYPE, "text/plain; charset=utf-8")?;
+    head.insert_header(CACHE_CONTROL, "no-store")?;
+    head.insert_header(CONTENT_LENGTH, text.len())?;
+    session.set_keepalive(None);
+    session.write_response_header(Box::new(head)).await?;
+    session.write_response_body(Bytes::from_static(text.as_bytes()), true).await?;
+    session.finish().await?;
+    Ok(())
+}
+
+/// Resolves when the client goes away. What it still sends is dropped.
+pub(crate) async fn leave(session: &mut ServerSession) {
+    while let Ok(Some(_)) = session.read_body_or_idle(true).await {}
+}

@@ -1,0 +1,265 @@
+//! [`Source`]: reads a feed's origin, and reconnects while the readers stay.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use backon::{BackoffBuilder, ExponentialBuilder};
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
+use sse_layer::feed::{Feed, Status};
+use sse_layer::{Event, Field, Frame};
+use tokio::sync::watch;
+
+use crate::config::{Retry, Route};
+use crate::feeds::Feeds;
+use crate::origin::{Answer, Intake, OriginError, Response, StreamHead};
+use crate::report::report_repairs;
+use crate::request::{FeedKey, Request};
+
+/// The shortest pause before an origin is asked again, whatever its `retry` says.
+const LEAST_PAUSE: Duration = Duration::from_millis(100);
+/// The shortest and the longest pause where it says nothing.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// How much is kept of an answer that is no stream, to pass it on to everybody who waits for it.
+const MOST_OF_REFUSAL: usize = 64 << 10;
+
+/// How the first request to a feed's origin went.
+#[derive(Clone, Debug)]
+pub(crate) enum Opening {
+    /// No answer yet.
+    Pending,
+    /// A stream, under this head.
+    Open(Arc<HeaderMap>),
+    /// Something else, which every reader gets as it is.
+    Refused(Arc<Refusal>),
+    /// No answer came about.
+    Failed,
+}
+
+/// An origin's answer that is not a stream.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+/// Reads a feed's origin.
+pub(crate) struct Source {
+    pub(crate) feeds: Feeds,
+    /// What the feed is known by, if others may join it.
+    pub(crate) key: Option<FeedKey>,
+    pub(crate) route: Arc<Route>,
+    pub(crate) request: Request,
+    pub(crate) feed: Feed,
+    pub(crate) opened: watch::Sender<Opening>,
+}
+
+/// How one connection to the origin ended.
+enum Ended {
+    /// The stream ended, in order or not, or the origin could not be reached: it is tried again.
+    ForNow { reason: String, was_open: bool },
+    /// The origin said that there is no more to come, or that there never was a stream.
+    ForGood(Refusal),
+}
+
+impl Source {
+    /// Runs until the feed is over or nobody has read it for the time the route allows.
+    pub(crate) async fn run(self) {
+        tokio::select! {
+            () = self.read() => {}
+            () = self.unread() => {}
+        }
+    }
+
+    /// Resolves when the feed has had no reader for as long as it may, and is forgotten.
+    async fn unread(&self) {
+        let mut readers = self.feed.readers();
+        loop {
+            // The feed lives as long as we do.
+            let _ = readers.wait_for(|count| *count == 0).await;
+            let linger = if self.key.is_some() { self.route.linger } else { Duration::ZERO };
+            let joined = tokio::time::timeout(linger, readers.wait_for(|count| *count > 0)).await;
+            if joined.is_ok() {
+                continue;
+            }
+            match &self.key {
+                Some(key) if !self.feeds.close_if_unread(key, &self.feed) => {}
+                _ => return,
+            }
+        }
+    }
+
+    async fn read(&self) {
+        let mut pauses = pauses();
+        loop {
+            let (reason, was_open) = match self.connect().await {
+                Ended::ForNow { reason, was_open } => (reason, was_open),
+                Ended::ForGood(refusal) => return self.refuse(refusal).await,
+            };
+            if matches!(*self.opened.borrow(), Opening::Pending) {
+                tracing::warn!(route = %self.route.path, upstream = %self.route.upstream, reason, "origin failed");
+                self.forget();
+                self.feed.set_status(Status::Closed { status: StatusCode::BAD_GATEWAY.as_u16() });
+                self.opened.send_replace(Opening::Failed);
+                return;
+            }
+            if was_open {
+                pauses = self::pauses();
+            }
+            let pause = match self.feed.retry() {
+                Some(retry) => retry.clamp(LEAST_PAUSE, LONGEST_PAUSE),
+                None => pauses.next().unwrap_or(LONGEST_PAUSE),
+            };
+            tracing::info!(
+                route = %self.route.path, upstream = %self.route.upstream, reason, ?pause,
+                "origin gone, connecting again"
+            );
+            self.feed.set_status(Status::Connecting { reason: reason.into(), retry: pause });
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    /// Opens the origin's stream, and reads it to its end.
+    async fn connect(&self) -> Ended {
+        let mut was_open = false;
+        let reason = match self.stream(&mut was_open).await {
+            Ok(ended) => return ended,
+            Err(error) => error.to_string(),
+        };
+        Ended::ForNow { reason, was_open }
+    }
+
+    async fn stream(&self, was_open: &mut bool) -> Result<Ended, OriginError> {
+        let last_event_id = self.feed.last_event_id();
+        let origins = self.feeds.origins();
+        let response = origins.open(&self.route, &self.request, &last_event_id).await?;
+        let (mut response, mut head) = match Answer::of(response, &self.route, &self.request).await? {
+            Answer::Stream(response, head) => (response, head),
+            Answer::Other(response) => return self.not_a_stream(response).await,
+        };
+        let mut intake = Intake::new(&mut head, self.route.repair, self.feeds.event_bytes());
+        report_repairs(&self.route, head.repaired(), intake.news());
+        *was_open = true;
+        self.feed.set_status(Status::Open);
+        self.open(head);
+        while let Some(chunk) = response.chunk().await? {
+            intake.push(chunk)?;
+            while let Some(frame) = intake.next_frame()? {
+                self.feed.publish(match self.route.retry {
+                    Retry::Pass => frame,
+                    Retry::Ours(_) => without_retry(frame),
+                });
+            }
+            report_repairs(&self.route, sse_layer::Repairs::NONE, intake.news());
+        }
+        Ok(Ended::ForNow { reason: "the origin ended the stream".to_owned(), was_open: true })
+    }
+
+    fn open(&self, head: StreamHead) {
+        if matches!(*self.opened.borrow(), Opening::Pending) {
+            let headers = head.for_everybody();
+            self.opened.send_replace(Opening::Open(Arc::new(headers)));
+        }
+    }
+
+    /// Decides whether an answer that is no stream is final, as it would be to a browser.
+    async fn not_a_stream(&self, mut response: Response) -> Result<Ended, OriginError> {
+        let (status, headers) = (response.status, response.headers.clone());
+        let first = matches!(*self.opened.borrow(), Opening::Pending);
+        let passing = status.is_server_error()
+            || status == StatusCode::TOO_MANY_REQUESTS
+            || status == StatusCode::REQUEST_TIMEOUT;
+        if !first && passing {
+            return Ok(Ended::ForNow { reason: format!("status {status}"), was_open: false });
+        }
+        let body = response.begin_of_body(MOST_OF_REFUSAL).await;
+        Ok(Ended::ForGood(Refusal { status, headers, body }))
+    }
+
+    /// Ends the feed for good. If the origin said that no more is to come (204), whoever asks
+    /// again soon is told the same without asking the origin.
+    async fn refuse(&self, refusal: Refusal) {
+        let status = refusal.status;
+        tracing::info!(route = %self.route.path, upstream = %self.route.upstream, %status, "feed closed");
+        let ended = status == StatusCode::NO_CONTENT;
+        if !ended {
+            self.forget();
+        }
+        self.opened.send_replace(Opening::Refused(Arc::new(refusal)));
+        self.feed.set_status(Status::Closed { status: status.as_u16() });
+        if ended {
+            self.unread().await;
+        }
+    }
+
+    fn forget(&self) {
+        if let Some(key) = &self.key {
+            self.feeds.close(key);
+        }
+    }
+}
+
+/// Exponential, with jitter, for ever.
+fn pauses() -> impl Iterator<Item = Duration> {
+    ExponentialBuilder::default()
+        .with_min_delay(FIRST_PAUSE)
+        .with_max_delay(LONGEST_PAUSE)
+        .with_jitter()
+        .without_max_times()
+        .build()
+}
+
+/// The frame without its `retry` fields, for routes that have a reconnection time of their own.
+pub(crate) fn without_retry(frame: Frame) -> Frame {
+    if frame.retry().is_none() {
+        return frame;
+    }
+    let lines = frame.fields().filter(|field| !matches!(field, Field::Retry(_)));
+    let mut out = Vec::with_capacity(frame.bytes().len());
+    for field in lines {
+        let (name, value): (&[u8], &[u8]) = match field {
+            Field::Event(value) => (b"event", value),
+            Field::Data(value) => (b"data", value),
+            Field::Id(value) => (b"id", value),
+            Field::Comment(value) => (b"", value),
+            Field::Unknown { name, value } => (name, value),
+            _ => continue,
+        };
+        out.extend_from_slice(name);
+        out.extend_from_slice(b": ");
+        out.extend_from_slice(value);
+        out.push(b'\n');
+    }
+    out.push(b'\n');
+    let mut framer = sse_layer::Framer::new().with_limit(usize::MAX);
+    framer.push(out.into());
+    framer.next_frame().ok().flatten().unwrap_or_else(|| Event::new().comment("").into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_reconnection_time_is_taken_out() {
+        let event = Event::new()
+            .event("t".try_into().unwrap())
+            .id(7.into())
+            .retry(FIRST_PAUSE)
+            .data("a\n b");
+        let frame = without_retry(event.into());
+        assert_eq!(frame.bytes(), "event: t\nid: 7\ndata: a\ndata:  b\n\n");
+        let bare = without_retry(Event::new().retry(FIRST_PAUSE).into());
+        assert!(!bare.has_data() && bare.retry().is_none());
+    }
+
+    #[test]
+    fn pauses_grow_to_their_limit_and_never_end() {
+        let pauses: Vec<_> = pauses().take(20).collect();
+        assert!(pauses[0] >= FIRST_PAUSE && pauses[0] <= FIRST_PAUSE * 2, "{pauses:?}");
+        assert!(pauses[19] >= LONGEST_PAUSE, "{pauses:?}");
+    }
+}
