@@ -78,6 +78,11 @@ impl Decoder {
         self.framer.push(bytes.into());
     }
 
+    /// Tells that the stream has ended, as [`Framer::finish`] does. Only some repairs need it.
+    pub fn finish(&mut self, is_meant: bool) {
+        self.framer.finish(is_meant);
+    }
+
     /// The next event, or `None` if more bytes are needed.
     ///
     /// # Errors

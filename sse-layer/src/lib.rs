@@ -47,25 +47,24 @@
 
 mod decode;
 mod event;
+pub mod feed;
 mod frame;
 mod framer;
-mod repair;
-pub mod feed;
-
 mod head;
 mod jitter;
 mod keep_alive;
 mod last_event_id;
 pub mod layer;
+mod repair;
 pub mod stream;
 
 pub use decode::{DecodeError, Decoder, MessageEvent};
 pub use event::{Event, EventId, EventType, InvalidValue};
 pub use frame::{Field, Fields, Frame};
 pub use framer::Framer;
-pub use repair::{Repairs, UnknownRepair};
 pub use head::is_event_stream;
 pub use keep_alive::KeepAlive;
 pub use last_event_id::LastEventId;
 pub use layer::{ResponseFuture, SseBody, SseLayer, SseService};
+pub use repair::{Repairs, UnknownRepair};
 pub use stream::EventStream;

@@ -1,12 +1,16 @@
 //! [`Repairs`]: which deviations from the standard are mended.
 
+mod continuation;
+mod crcrlf;
 mod mend;
 mod names;
+mod values;
 
 use std::fmt;
 use std::ops::{BitOr, BitOrAssign};
 use std::str::FromStr;
 
+pub(crate) use crcrlf::Collapse;
 pub(crate) use mend::{hints, mend};
 pub(crate) use names::{is_blank, is_plain};
 
@@ -89,6 +93,31 @@ impl Repairs {
     pub const DECODE_UNDECLARED: Self = Self(1 << 14);
     /// `decode`, by name only: a content coding that is declared, but was not applied.
     pub const DECODE_MISDECLARED: Self = Self(1 << 15);
+    /// `final-blank-line`: an event whose last line is whole is closed at an end that is meant.
+    pub const FINAL_BLANK_LINE: Self = Self(1 << 16);
+    /// `line-per-event`: blocks without blank lines are told apart where an id or a type comes
+    /// again after data, or data after data where there is neither. An event then waits for the
+    /// next one, or for the end.
+    pub const LINE_PER_EVENT: Self = Self(1 << 17);
+    /// `crcrlf`: CR CR LF becomes LF if every line of the first block, of 64 KiB at most, ends so.
+    /// That block is held back until it is whole.
+    pub const CRCRLF: Self = Self(1 << 18);
+    /// `json-continuation`: lines that are no field belong to the JSON that is open before them.
+    pub const JSON_CONTINUATION: Self = Self(1 << 19);
+    /// `text-continuation`: lines that are no field belong to the data before them.
+    pub const TEXT_CONTINUATION: Self = Self(1 << 20);
+    /// `trim-type`: blanks and tabs around a type go.
+    pub const TRIM_TYPE: Self = Self(1 << 21);
+    /// `empty-data`: a type without data gets empty data, and so is an event.
+    pub const EMPTY_DATA: Self = Self(1 << 22);
+    /// `retry-unit`: a reconnection time in `ms`, `s` or `min` becomes one without unit.
+    pub const RETRY_UNIT: Self = Self(1 << 23);
+    /// `retry-floor`: a reconnection time is at least 1000 ms.
+    pub const RETRY_FLOOR: Self = Self(1 << 24);
+    /// `retry-ceiling`: a reconnection time is at most 2<sup>31</sup> - 1 ms.
+    pub const RETRY_CEILING: Self = Self(1 << 25);
+    /// `cesu8`: pairs of encoded surrogates become the character that they stand for.
+    pub const CESU8: Self = Self(1 << 26);
 
     /// The set of a name is all its bits: the widest form of the repair.
     const NAMES: &[(&str, Self)] = &[
@@ -104,6 +133,17 @@ impl Repairs {
         ("stray-bom", Self::STRAY_BOM),
         ("blank-lines", Self::BLANK_LINES),
         ("transcode", Self::TRANSCODE),
+        ("final-blank-line", Self::FINAL_BLANK_LINE),
+        ("line-per-event", Self::LINE_PER_EVENT),
+        ("crcrlf", Self::CRCRLF),
+        ("json-continuation", Self::JSON_CONTINUATION),
+        ("text-continuation", Self::TEXT_CONTINUATION),
+        ("trim-type", Self::TRIM_TYPE),
+        ("empty-data", Self::EMPTY_DATA),
+        ("retry-unit", Self::RETRY_UNIT),
+        ("retry-floor", Self::RETRY_FLOOR),
+        ("retry-ceiling", Self::RETRY_CEILING),
+        ("cesu8", Self::CESU8),
     ];
 
     const PROFILES: &[(&str, Self)] =

@@ -1,5 +1,9 @@
 //! The codec against the corpus, against an obvious implementation, and against itself.
 
+#![allow(clippy::indexing_slicing, reason = "a panic fails the test")]
+
+#[path = "codec/by_name.rs"]
+mod by_name;
 #[path = "codec/corpus.rs"]
 mod corpus;
 #[path = "codec/framer.rs"]
@@ -10,21 +14,48 @@ mod legacy;
 mod naive;
 #[path = "codec/properties.rs"]
 mod properties;
+#[path = "codec/repairs.rs"]
+mod repairs;
 
 use bytes::Bytes;
 use naive::Parsed;
 use sse_layer::{Decoder, Frame, Framer, Repairs};
 
-/// What a decoder makes of a stream that comes in these chunks.
+/// The repairs that a framer makes.
+const BY_BYTES: [Repairs; 16] = [
+    Repairs::NORMALISE_EOL,
+    Repairs::FIELD_CASE,
+    Repairs::FIELD_SPACE,
+    Repairs::STRAY_BOM,
+    Repairs::BLANK_LINES,
+    Repairs::FINAL_BLANK_LINE,
+    Repairs::LINE_PER_EVENT,
+    Repairs::CRCRLF,
+    Repairs::JSON_CONTINUATION,
+    Repairs::TEXT_CONTINUATION,
+    Repairs::TRIM_TYPE,
+    Repairs::EMPTY_DATA,
+    Repairs::RETRY_UNIT,
+    Repairs::RETRY_FLOOR,
+    Repairs::RETRY_CEILING,
+    Repairs::CESU8,
+];
+
+/// What a decoder makes of a stream that comes in these chunks and then ends.
 fn decode(chunks: &[Bytes], repairs: Repairs) -> Parsed {
     let mut decoder = Decoder::new().with_repairs(repairs);
     let mut events = Vec::new();
-    for chunk in chunks {
-        decoder.push(chunk.clone());
+    let mut take = |decoder: &mut Decoder| {
         while let Some(event) = decoder.next_event().expect("within the limit") {
             events.push(event);
         }
+    };
+    for chunk in chunks {
+        decoder.push(chunk.clone());
+        take(&mut decoder);
     }
+    decoder.finish(true);
+    take(&mut decoder);
     Parsed { events, retry: decoder.retry(), last_event_id: decoder.last_event_id().to_owned() }
 }
 
@@ -38,6 +69,24 @@ fn frames(mut framer: Framer, chunks: &[Bytes]) -> (Vec<Frame>, Framer) {
         }
     }
     (frames, framer)
+}
+
+/// The frames of a stream that comes at once, as text, and the framer after it.
+fn mended(bytes: &str, repairs: Repairs) -> (Vec<String>, Framer) {
+    let framer = Framer::new().with_repairs(repairs);
+    let (frames, framer) = frames(framer, &cut(bytes.as_bytes(), &[usize::MAX]));
+    let text = |frame: &Frame| String::from_utf8_lossy(frame.bytes()).into_owned();
+    (frames.iter().map(text).collect(), framer)
+}
+
+/// The frames that are left when the stream ends.
+fn rest(framer: &mut Framer, is_meant: bool) -> Vec<Frame> {
+    framer.finish(is_meant);
+    let mut frames = Vec::new();
+    while let Some(frame) = framer.next_frame().expect("within the limit") {
+        frames.push(frame);
+    }
+    frames
 }
 
 /// Cuts `bytes` into chunks of these sizes, used round and round.

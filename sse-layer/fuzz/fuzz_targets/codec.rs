@@ -12,12 +12,14 @@ use libfuzzer_sys::fuzz_target;
 use naive::Parsed;
 use sse_layer::{Decoder, Framer, Repairs};
 
-fuzz_target!(|input: (u8, [u8; 3], &[u8])| {
+fuzz_target!(|input: (u16, [u8; 3], &[u8])| {
     let (repairs, sizes, stream) = input;
     let chunks = cut(stream, sizes);
     decoder_agrees(stream, &chunks);
     nothing_is_lost(stream, &chunks);
     what_is_mended_stays(&chunks, choose(repairs));
+    let limit = usize::from(sizes[0]) + 1;
+    cuts_make_no_difference(stream, &chunks, choose(repairs), limit);
 });
 
 fn decoder_agrees(stream: &[u8], chunks: &[Bytes]) {
@@ -46,14 +48,35 @@ fn nothing_is_lost(stream: &[u8], chunks: &[Bytes]) {
     assert_eq!(framer.into_remainder(), rest);
 }
 
+/// Not so where each line is an event: lines that only a repair made data of are then events too.
 fn what_is_mended_stays(chunks: &[Bytes], repairs: Repairs) {
-    let framer = || Framer::new().with_repairs(repairs);
+    let framer = || Framer::new().with_repairs(repairs.without(Repairs::LINE_PER_EVENT));
     let (once, _) = frames(framer(), chunks);
+    // The start of a stream would take a byte order mark for its own.
     let start = Bytes::from(":\n\n");
-    let again: Vec<_> = std::iter::once(start).chain([once.concat().into()]).collect();
-    let (twice, mut framer) = frames(framer(), &again);
+    let (twice, mut framer) = frames(framer(), &[start, once.concat().into()]);
     assert_eq!(twice[1..], once);
     assert_eq!(framer.take_repaired(), Repairs::NONE);
+}
+
+/// Nor does the end of the stream, or the limit, hang on how it is cut.
+fn cuts_make_no_difference(stream: &[u8], chunks: &[Bytes], repairs: Repairs, limit: usize) {
+    let read = |chunks: &[Bytes]| {
+        let mut decoder = Decoder::new().with_repairs(repairs).with_limit(limit);
+        let mut read = Vec::new();
+        for chunk in chunks {
+            decoder.push(chunk.clone());
+            while let Ok(Some(event)) = decoder.next_event() {
+                read.push(event);
+            }
+        }
+        decoder.finish(true);
+        while let Ok(Some(event)) = decoder.next_event() {
+            read.push(event);
+        }
+        (read, decoder.retry(), decoder.next_event())
+    };
+    assert_eq!(read(chunks), read(&[Bytes::copy_from_slice(stream)]));
 }
 
 fn frames(mut framer: Framer, chunks: &[Bytes]) -> (Vec<Bytes>, Framer) {
@@ -80,13 +103,24 @@ fn cut(stream: &[u8], sizes: [u8; 3]) -> Vec<Bytes> {
 }
 
 /// The repairs whose bits are set.
-fn choose(bits: u8) -> Repairs {
+fn choose(bits: u16) -> Repairs {
     let all = [
         Repairs::NORMALISE_EOL,
         Repairs::FIELD_CASE,
         Repairs::FIELD_SPACE,
         Repairs::STRAY_BOM,
         Repairs::BLANK_LINES,
+        Repairs::FINAL_BLANK_LINE,
+        Repairs::LINE_PER_EVENT,
+        Repairs::CRCRLF,
+        Repairs::JSON_CONTINUATION,
+        Repairs::TEXT_CONTINUATION,
+        Repairs::TRIM_TYPE,
+        Repairs::EMPTY_DATA,
+        Repairs::RETRY_UNIT,
+        Repairs::RETRY_FLOOR,
+        Repairs::RETRY_CEILING,
+        Repairs::CESU8,
     ];
     let chosen = all.into_iter().enumerate().filter(|(bit, _)| bits & (1 << bit) != 0);
     chosen.map(|(_, repair)| repair).collect()

@@ -154,7 +154,7 @@ impl Reader {
             Start::After(cursor) => place(feed, cursor, floor, newest),
             Start::Id(id) => match state.history.seq_of(id) {
                 Some(seq) => Place { after: seq, gap: false },
-                None => match str::from_utf8(id).ok().and_then(|id| id.parse().ok()) {
+                None => match std::str::from_utf8(id).ok().and_then(|id| id.parse().ok()) {
                     Some(cursor) => place(feed, cursor, floor, newest),
                     None => Place { after: newest, gap: true },
                 },

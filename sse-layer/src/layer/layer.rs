@@ -28,10 +28,8 @@ impl SseLayer {
         Self { keep_alive: KeepAlive::new(), retry: Some(Duration::from_secs(3)) }
     }
 
-    /// Sets what is sent in silence.
-    ///
-    /// Unless it is [`KeepAlive::off`], streams need a tokio runtime with timers, and panic
-    /// without one.
+    /// Sets what is sent in silence. Unless that is nothing, streams need a tokio runtime with
+    /// timers, and panic without one.
     pub fn keep_alive(mut self, keep_alive: KeepAlive) -> Self {
         self.keep_alive = keep_alive;
         self

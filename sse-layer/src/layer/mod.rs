@@ -22,7 +22,10 @@
 //!
 //! In silence, comments are sent as [`KeepAlive`](crate::KeepAlive) says: between two blocks as a
 //! block of their own; if half a block has come, as a line of it. Never within a line, and not
-//! after a CR, whose LF may still come (so a stream of CR line ends alone gets none).
+//! after a CR, whose LF may still come (so a stream of CR line ends alone gets none). This takes
+//! a tokio runtime with timers; without one, streams panic unless it is
+//! [off](crate::KeepAlive::off).
+//!
 //! Everything else is the handler's bytes as they are, with two exceptions: a byte order mark at
 //! the very start is dropped, since it no longer stands first and would spoil the first line; and
 //! the frames of other [`Buf`](bytes::Buf) types are copied into [`Bytes`](bytes::Bytes).
@@ -43,19 +46,19 @@
 //! use std::convert::Infallible;
 //!
 //! use futures_util::stream;
-//! use http::{Request, Response};
+//! use http::Request;
 //! use http_body_util::BodyExt;
 //! use sse_layer::{Event, EventStream, SseLayer};
-//! use tower::{ServiceBuilder, ServiceExt, service_fn};
+//! use tower::{ServiceBuilder, ServiceExt};
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Infallible> {
-//! async fn events(_: Request<()>) -> Result<Response<impl http_body::Body<Data = bytes::Bytes, Error = Infallible>>, Infallible> {
-//!     let events = stream::iter([Event::new().data("hello")]);
-//!     Ok(EventStream::new(events).into_response())
-//! }
-//!
-//! let service = ServiceBuilder::new().layer(SseLayer::new().no_retry()).service_fn(events);
+//! let service = ServiceBuilder::new().layer(SseLayer::new().no_retry()).service_fn(
+//!     async |_: Request<()>| {
+//!         let events = stream::iter([Event::new().data("hello")]);
+//!         Ok::<_, Infallible>(EventStream::new(events).into_response())
+//!     },
+//! );
 //! let response = service.oneshot(Request::new(())).await?;
 //!
 //! assert_eq!(response.headers()["x-accel-buffering"], "no");

@@ -4,24 +4,42 @@ use std::borrow::Cow;
 
 use memchr::memchr;
 
-use super::{Repairs, names};
+use super::{Repairs, continuation, names, values};
 use crate::frame::Lines;
 
 /// A line of a block that is being mended, without its end.
 pub(super) type Line<'a> = Cow<'a, [u8]>;
 
 /// A repair, as a change of a block's lines. Tells whether it changed any.
-type Step = fn(&mut [Line<'_>]) -> bool;
+type Step = fn(&mut Vec<Line<'_>>) -> bool;
 
-/// In the order in which they are made: the mark before a name hides what is wrong with the name.
-const STEPS: &[(Repairs, Step)] =
+/// What stands in the way of reading names.
+const BEFORE_NAMES: &[(Repairs, Step)] =
     &[(Repairs::STRAY_BOM, names::stray_bom), (Repairs::BLANK_LINES, names::blank_lines)];
 
-/// What is worth a hint when it is off. A stream with other line ends than LF breaks no rule.
+/// What needs names that can be read.
+const AFTER_NAMES: &[(Repairs, Step)] = &[
+    (Repairs::JSON_CONTINUATION, continuation::json),
+    (Repairs::TEXT_CONTINUATION, continuation::text),
+    (Repairs::TRIM_TYPE, values::trim_type),
+    (Repairs::RETRY_UNIT, values::retry_unit),
+    (Repairs::RETRY_FLOOR, values::retry_floor),
+    (Repairs::RETRY_CEILING, values::retry_ceiling),
+    (Repairs::CESU8, values::cesu8),
+    (Repairs::EMPTY_DATA, values::empty_data),
+];
+
+/// What is worth a hint when it is off, of the repairs of lines.
 const HINTED: Repairs = Repairs::STRAY_BOM
     .union(Repairs::BLANK_LINES)
     .union(Repairs::FIELD_CASE)
-    .union(Repairs::FIELD_SPACE);
+    .union(Repairs::FIELD_SPACE)
+    .union(Repairs::JSON_CONTINUATION)
+    .union(Repairs::TRIM_TYPE)
+    .union(Repairs::RETRY_UNIT)
+    .union(Repairs::RETRY_FLOOR)
+    .union(Repairs::RETRY_CEILING)
+    .union(Repairs::EMPTY_DATA);
 
 /// Mends a block, or the complete lines of one. `None` if there is nothing to mend.
 ///
@@ -54,12 +72,27 @@ fn lines(block: &[u8]) -> Vec<Line<'_>> {
 }
 
 /// Makes those of `repairs` that apply, and tells which did.
-fn apply(lines: &mut [Line<'_>], repairs: Repairs) -> Repairs {
-    let mut made = Repairs::NONE;
-    for (repair, step) in STEPS {
-        if repairs.contains(*repair) && step(lines) {
-            made |= *repair;
+fn apply(lines: &mut Vec<Line<'_>>, repairs: Repairs) -> Repairs {
+    let run = |steps: &[(Repairs, Step)], lines: &mut Vec<Line<'_>>| {
+        let wanted = steps.iter().filter(|(repair, _)| repairs.contains(*repair));
+        wanted.filter(|(_, step)| step(lines)).map(|(repair, _)| *repair).collect()
+    };
+    let marks: Repairs = run(BEFORE_NAMES, lines);
+    let names = names::known_names(lines, repairs);
+    marks | names | run(AFTER_NAMES, lines)
+}
+
+/// Replaces each line that `change` has another for. Tells whether there was any.
+pub(super) fn change_each(
+    lines: &mut [Line<'_>],
+    change: impl Fn(&[u8]) -> Option<Vec<u8>>,
+) -> bool {
+    let mut has_changed = false;
+    for line in lines {
+        if let Some(changed) = change(line) {
+            *line = Cow::Owned(changed);
+            has_changed = true;
         }
     }
-    made | names::known_names(lines, repairs)
+    has_changed
 }

@@ -3,22 +3,26 @@
 use std::borrow::Cow;
 
 use super::Repairs;
-use super::mend::Line;
-use crate::frame::split;
+use super::mend::{Line, change_each};
+use crate::frame::{Field, split};
 
 /// The names that mean something.
 const KNOWN: [&[u8]; 4] = [b"event", b"data", b"id", b"retry"];
 
-/// Whether a line is a comment or a field that clients know: no repair here concerns it.
+/// Whether a line is a comment or a field as it should be, so that no repair of names or values
+/// concerns it. (A reconnection time may always be too short or too long.)
 pub(crate) fn is_plain(line: &[u8]) -> bool {
     match line.first() {
         Some(b':') => true,
         Some(b'd') => line.starts_with(b"data:"),
-        Some(b'e') => line.starts_with(b"event:"),
+        Some(b'e') => matches!(Field::of(line), Field::Event(name) if trim(name) == name),
         Some(b'i') => line.starts_with(b"id:"),
-        Some(b'r') => line.starts_with(b"retry:"),
         _ => false,
     }
+}
+
+pub(super) fn is_known(name: &[u8]) -> bool {
+    KNOWN.contains(&name)
 }
 
 /// Whether a line ends its block: it is empty, or will be when it is mended.
@@ -28,16 +32,16 @@ pub(crate) fn is_blank(line: &[u8], repairs: Repairs) -> bool {
 }
 
 /// `stray-bom`.
-pub(super) fn stray_bom(lines: &mut [Line<'_>]) -> bool {
-    keep_of_each(lines, without_bom)
+pub(super) fn stray_bom(lines: &mut Vec<Line<'_>>) -> bool {
+    change_each(lines, |line| {
+        let rest = without_bom(line);
+        (rest != line).then(|| rest.to_vec())
+    })
 }
 
 /// `blank-lines`: where the block ends is settled ([`is_blank`]); here the blanks go.
-pub(super) fn blank_lines(lines: &mut [Line<'_>]) -> bool {
-    fn without_blanks(line: &[u8]) -> &[u8] {
-        if trim(line).is_empty() { b"" } else { line }
-    }
-    keep_of_each(lines, without_blanks)
+pub(super) fn blank_lines(lines: &mut Vec<Line<'_>>) -> bool {
+    change_each(lines, |line| (!line.is_empty() && trim(line).is_empty()).then(Vec::new))
 }
 
 /// `field-space` and `field-case`, in one go because a line may need both to be known.
@@ -58,20 +62,6 @@ pub(super) fn known_names(lines: &mut [Line<'_>], repairs: Repairs) -> Repairs {
         }
     }
     made
-}
-
-/// Keeps of each line only the part that `part` picks. Tells whether that is less of any.
-fn keep_of_each(lines: &mut [Line<'_>], part: fn(&[u8]) -> &[u8]) -> bool {
-    let mut changed = false;
-    for line in lines {
-        let before = line.len();
-        match line {
-            Cow::Borrowed(text) => *text = part(text),
-            Cow::Owned(text) => *text = part(text).to_vec(),
-        }
-        changed |= line.len() < before;
-    }
-    changed
 }
 
 /// The name of a line, and what it is without the blanks that may go.
@@ -113,7 +103,7 @@ fn without_bom(line: &[u8]) -> &[u8] {
 }
 
 /// Without the blanks and tabs at both ends.
-fn trim(text: &[u8]) -> &[u8] {
+pub(super) fn trim(text: &[u8]) -> &[u8] {
     let is_ink = |byte: &u8| !matches!(byte, b' ' | b'\t');
     let start = text.iter().position(is_ink).unwrap_or(text.len());
     let end = text.iter().rposition(is_ink).map_or(start, |last| last + 1);

@@ -69,10 +69,11 @@ function settle() {
     log.say('good', 'Proxy: twelve feeds are heard on one connection');
     enter('steady');
   } else if ((phase === 'recovering' || phase === 'catching-up') && allHeard()) {
-    if (phase === 'catching-up') {
+    if (mux.caughtUp && phase === 'catching-up') {
       log.say('away', `${mux.caughtUp} events were missed meanwhile; all of them came at once`);
     }
-    log.say(mux.lost + mux.doubled ? 'bad' : 'good', `Every feed went on: lost ${mux.lost}, doubled ${mux.doubled}`);
+    const kind = mux.lost + mux.doubled ? 'bad' : 'good';
+    log.say(kind, `Every feed goes on: lost ${mux.lost}, doubled ${mux.doubled}`);
     log.chapter();
     page.dataset.trials = Number(page.dataset.trials ?? 0) + 1;
     enter('steady');

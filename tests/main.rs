@@ -1,0 +1,7 @@
+//! The program seen from outside: real sockets, an origin before it that says whatever the test
+//! wants, clients behind it.
+
+mod support;
+
+mod corpus;
+mod private;
