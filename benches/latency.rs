@@ -87,10 +87,8 @@ async fn measure(way: Way, args: &Args) -> io::Result<(Histogram<u64>, usize)> {
     let origin = Origin::start(args.events, period).await?;
     let bodies = open(way, origin.address, args.clients).await?;
     origin.go();
-    let clients: Vec<_> = bodies
-        .into_iter()
-        .map(|body| tokio::spawn(client::read(body, args.events)))
-        .collect();
+    let clients: Vec<_> =
+        bodies.into_iter().map(|body| tokio::spawn(client::read(body, args.events))).collect();
     let mut delays = Histogram::new(3).map_err(io::Error::other)?;
     for client in clients {
         let seen = client.await.map_err(io::Error::other)??;

@@ -18,7 +18,7 @@ const ENOUGH: usize = 5;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A proxy with one route for each profile of repairs.
-async fn proxy(cases: &Cases) -> Proxy {
+pub(crate) async fn proxy(cases: &Cases) -> Proxy {
     let mut config = String::from(
         "[[listener]]\naddress = \"127.0.0.1:0\"\n\
          [[listener]]\naddress = \"127.0.0.1:0\"\ntls = \"self-signed\"\n",
@@ -34,16 +34,16 @@ async fn proxy(cases: &Cases) -> Proxy {
 
 /// What a browser makes of a case, from the first connection to when it gives up.
 #[derive(Debug, PartialEq, Eq)]
-struct Seen {
-    opens: bool,
-    events: Vec<MessageEvent>,
-    retry: Option<Duration>,
-    reconnects: bool,
+pub(crate) struct Seen {
+    pub(crate) opens: bool,
+    pub(crate) events: Vec<MessageEvent>,
+    pub(crate) retry: Option<Duration>,
+    pub(crate) reconnects: bool,
 }
 
 impl Seen {
     /// As the corpus writes it.
-    fn expected(value: &Value, retry: Option<Duration>) -> Self {
+    pub(crate) fn expected(value: &Value, retry: Option<Duration>) -> Self {
         let is = |key: &str| value[key].as_bool().expect(key);
         let (opens, reconnects) = (is("opens"), is("reconnects"));
         Self { opens, events: case_events(&value["events"]), retry, reconnects }
@@ -51,27 +51,35 @@ impl Seen {
 }
 
 /// A case being observed by one client on one route.
-struct Observed<'a> {
+pub(crate) struct Observed<'a> {
     cases: &'a Cases,
+    case: &'a Case,
     target: String,
     source: EventSource<'a>,
 }
 
 impl<'a> Observed<'a> {
-    fn new(
+    pub(crate) fn new(
         cases: &'a Cases,
         client: &'a Client,
         profile: &str,
-        case: &Case,
+        case: &'a Case,
         cut: Cut,
         charsets: Charsets,
     ) -> Self {
-        let target = Cases::target(profile, case, cut, &format!("{}{charsets:?}", client.protocol()));
+        let target =
+            Cases::target(profile, case, cut, &format!("{}{charsets:?}", client.protocol()));
         let source = EventSource::new(client, &target, charsets);
-        Self { cases, target, source }
+        Self { cases, case, target, source }
     }
 
-    async fn seen(&mut self) -> Seen {
+    /// As a client that asks for no content coding.
+    pub(crate) fn without_codings(mut self) -> Self {
+        self.source = self.source.without_codings();
+        self
+    }
+
+    pub(crate) async fn seen(&mut self) -> Seen {
         let (mut opens, mut events) = (false, Vec::new());
         for _ in 0..ENOUGH {
             match self.source.connect().await {
@@ -87,17 +95,17 @@ impl<'a> Observed<'a> {
                 break;
             }
         }
-        let reconnects = self.cases.requests(&self.target).len() > 1;
+        let reconnects = self.cases.requests(self.case, &self.target).len() > 1;
         Seen { opens, events, retry: self.source.reconnection_time, reconnects }
     }
 }
 
 /// All that is not as expected, so that one run tells everything.
 #[derive(Default)]
-struct Report(Vec<String>);
+pub(crate) struct Report(Vec<String>);
 
 impl Report {
-    fn expect<T: Debug + PartialEq>(&mut self, what: &str, found: T, expected: T) {
+    pub(crate) fn expect<T: Debug + PartialEq>(&mut self, what: &str, found: T, expected: T) {
         if found != expected {
             self.0.push(format!("{what}\n     found {found:?}\n  expected {expected:?}"));
         }
@@ -132,7 +140,7 @@ async fn every_stream_reads_the_same(profile: &str) {
                 report.expect(&what, seen, expected);
                 let id = observed.source.last_event_id();
                 report.expect(&what, Some(id), case.at("/expect/last_event_id").as_str());
-                let again = cases.requests(&observed.target).pop().expect("a request");
+                let again = cases.requests(&case, &observed.target).pop().expect("a request");
                 let sent = case.text("last_event_id_header").map(str::as_bytes).map(<[u8]>::to_vec);
                 if sent.is_some() {
                     report.expect(&what, again.value("last-event-id"), sent);
@@ -177,7 +185,7 @@ async fn every_response_is_left_as_it_is(profile: &str) {
                 } else {
                     report.expect(&what, seen, expected);
                 }
-                expect_ids(&mut report, &what, &case, &cases.requests(&observed.target));
+                expect_ids(&mut report, &what, &case, &cases.requests(&case, &observed.target));
             }
         }
     }

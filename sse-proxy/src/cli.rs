@@ -67,7 +67,13 @@ pub(crate) struct RunArgs {
     #[arg(long, conflicts_with = "config")]
     pub(crate) self_signed: bool,
     /// What to mend: off, safe, legacy, or repairs by name.
-    #[arg(long, value_name = "REPAIR", value_delimiter = ',', default_value = "safe", conflicts_with = "config")]
+    #[arg(
+        long,
+        value_name = "REPAIR",
+        value_delimiter = ',',
+        default_value = "safe",
+        conflicts_with = "config"
+    )]
     pub(crate) repair: Vec<Repairs>,
     /// Who shares an origin stream.
     #[arg(long, value_enum, default_value_t, conflicts_with = "config")]

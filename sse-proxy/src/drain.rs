@@ -38,7 +38,6 @@ impl Drain {
         Draining { window: self.0.window.subscribe(), turn: None, drain: self.clone() }
     }
 
-
     /// Resolves when the drain begins.
     pub(crate) async fn begun(&self) {
         let mut window = self.0.window.subscribe();

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use sse_layer::feed::{Feed, FeedOptions, HistoryLimits, Log, Reader, Start, Status};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use crate::config::Route;
 use crate::origin::Origins;
@@ -29,7 +29,23 @@ struct Shared {
 #[derive(Clone)]
 pub(crate) struct Joined {
     pub(crate) feed: Feed,
-    pub(crate) opening: watch::Receiver<Opening>,
+    opening: watch::Receiver<Opening>,
+    /// Has the origin tried again at once.
+    nudge: Arc<Notify>,
+}
+
+impl Joined {
+    /// How the opening of the origin went, as soon as that is known. If it failed before, it is
+    /// tried again now.
+    pub(crate) async fn opened(&mut self) -> Opening {
+        if matches!(*self.opening.borrow(), Opening::Failed) {
+            self.nudge.notify_one();
+            let _ = self.opening.wait_for(|opening| !matches!(opening, Opening::Failed)).await;
+        }
+        // A source that is gone without a word has nothing to tell.
+        let opening = self.opening.wait_for(|opening| !matches!(opening, Opening::Pending)).await;
+        opening.map_or(Opening::Failed, |opening| opening.clone())
+    }
 }
 
 /// The route has as many feeds as it may have.
@@ -65,14 +81,15 @@ impl Feeds {
     ) -> Result<Joined, TooManyFeeds> {
         let key = request.feed_key(route);
         let mut open = self.lock();
-        let of_route = open.keys().filter(|other| other.route == key.route).count();
+        let is_full = !open.contains_key(&key)
+            && open.keys().filter(|other| other.route == key.route).count() >= route.max_feeds;
         match open.entry(key) {
             Entry::Occupied(entry) => {
                 // While the feeds are locked, so that the feed is not closed as unread just now.
                 reader.subscribe(&entry.get().feed, start);
                 Ok(entry.get().clone())
             }
-            Entry::Vacant(_) if of_route >= route.max_feeds => Err(TooManyFeeds),
+            Entry::Vacant(_) if is_full => Err(TooManyFeeds),
             Entry::Vacant(entry) => {
                 let key = Some(entry.key().clone());
                 let joined = self.open(route, request.shared(route), key, reader, start);
@@ -108,6 +125,7 @@ impl Feeds {
         let connecting = Status::Connecting { reason: "".into(), retry: std::time::Duration::ZERO };
         let feed = self.0.log.feed(FeedOptions::default().history(history).status(connecting));
         let (opened, opening) = watch::channel(Opening::Pending);
+        let nudge = Arc::new(Notify::new());
         let source = Source {
             feeds: self.clone(),
             key,
@@ -115,11 +133,12 @@ impl Feeds {
             request,
             feed: feed.clone(),
             opened,
+            nudge: Arc::clone(&nudge),
         };
         // Before the source runs, which ends when nobody reads.
         reader.subscribe(&feed, start);
         tokio::spawn(source.run());
-        Joined { feed, opening }
+        Joined { feed, opening, nudge }
     }
 
     /// Forgets a feed, unless somebody reads it.

@@ -21,7 +21,7 @@ use crate::feeds::Feeds;
 use crate::limits::{Connections, PerAddress};
 use crate::mux::{Mux, is_private};
 use crate::origin::{Answer, Forward, Origins, add_forwarded, peer};
-use crate::relay::{self, Asked};
+use crate::relay;
 use crate::request::Request;
 use crate::router::{Router, upstream_path};
 use crate::session::respond;
@@ -62,7 +62,11 @@ impl Front {
     }
 
     /// Serves a GET that may be answered with a stream. Returns whether an answer was given.
-    async fn serve_stream(&self, session: &mut Session, route: Arc<Route>) -> pingora::Result<bool> {
+    async fn serve_stream(
+        &self,
+        session: &mut Session,
+        route: Arc<Route>,
+    ) -> pingora::Result<bool> {
         let request = request(session);
         let Some(counted) = self.streams.count(request.client) else {
             let text = "This address has as many streams open as it may.\n";
@@ -75,21 +79,19 @@ impl Front {
             return Ok(true);
         }
         match relay::ask(session.as_downstream_mut(), &self.feeds, &route, &request).await {
-            Asked::Answered(Answer::Stream(response, head)) => {
+            Some(Ok(Answer::Stream(response, head))) => {
                 let (feeds, draining) = (self.feeds.clone(), self.drain.join());
                 let session = take(session);
                 self.spawn(counted, relay::stream(session, feeds, route, response, head, draining));
             }
-            Asked::Answered(Answer::Other(response)) => {
+            Some(Ok(Answer::Other(response))) => {
                 relay::pass(session.as_downstream_mut(), &self.feeds, &route, response).await?;
             }
-            Asked::Failed(error) => {
+            Some(Err(error)) => {
                 tracing::warn!(route = %route.path, upstream = %route.upstream, %error, "origin failed");
                 shared::fail(take(session), &request).await?;
             }
-            Asked::Left => {
-                session.set_keepalive(None);
-            }
+            None => session.set_keepalive(None),
         }
         Ok(true)
     }
@@ -141,6 +143,8 @@ impl ProxyHttp for Front {
         }
         let is_get = head.method == Method::GET && !head.headers.contains_key(UPGRADE);
         let path = head.uri.path().to_owned();
+        let authority = authority(head);
+        let is_get = is_get && session.as_downstream_mut().is_body_empty();
         if is_get && self.mux.is_at(&path) {
             let request = request(session);
             let Some(counted) = self.streams.count(request.client) else {
@@ -151,7 +155,7 @@ impl ProxyHttp for Front {
             self.spawn(counted, mux.serve(take(session), request, self.drain.join()));
             return Ok(true);
         }
-        let Some(route) = self.router.find(&authority(head), &path).map(Arc::clone) else {
+        let Some(route) = self.router.find(&authority, &path).map(Arc::clone) else {
             return self.answer(session, 404, "No route is configured for this path.\n").await;
         };
         if is_get && route.stream != Stream::Off {
@@ -183,7 +187,8 @@ impl ProxyHttp for Front {
         let downstream = session.req_header();
         let authority = authority(downstream);
         let mut headers = HeaderMap::new();
-        for name in ["forwarded", "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "via"] {
+        for name in ["forwarded", "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "via"]
+        {
             for value in downstream.headers.get_all(name) {
                 headers.append(name, value.clone());
             }

@@ -121,7 +121,8 @@ impl Mux {
             return Err(400);
         }
         let found = self.router.find(&request.authority, path);
-        let route = found.filter(|route| route.mux && route.stream != Stream::Off).ok_or(404_u16)?;
+        let route =
+            found.filter(|route| route.mux && route.stream != Stream::Off).ok_or(404_u16)?;
         let request = Request { path: path.to_owned(), query, ..request.clone() };
         let start = match (wanted.cursor, wanted.after.is_empty()) {
             (Some(cursor), _) => Start::After(cursor),
@@ -178,10 +179,7 @@ fn headers() -> HeaderMap {
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache, no-store, no-transform"));
-    headers.insert(
-        HeaderName::from_static("x-accel-buffering"),
-        HeaderValue::from_static("no"),
-    );
+    headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
     headers
 }
 

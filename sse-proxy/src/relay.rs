@@ -18,23 +18,13 @@ use crate::report::report_repairs;
 use crate::request::{LAST_EVENT_ID, Request};
 use crate::session::leave;
 
-/// What came of asking the origin.
-pub(crate) enum Asked {
-    /// An answer.
-    Answered(Answer),
-    /// None came.
-    Failed(OriginError),
-    /// The client went away first.
-    Left,
-}
-
-/// Asks the origin what the client asked.
+/// Asks the origin what the client asked. `None` if the client went away before the answer.
 pub(crate) async fn ask(
     session: &mut ServerSession,
     feeds: &Feeds,
     route: &Route,
     request: &Request,
-) -> Asked {
+) -> Option<Result<Answer, OriginError>> {
     let last_event_id = request.headers.get(LAST_EVENT_ID).map(HeaderValue::as_bytes);
     let answer = async {
         let last_event_id = last_event_id.unwrap_or_default();
@@ -42,8 +32,8 @@ pub(crate) async fn ask(
         Answer::of(response, route, request).await
     };
     tokio::select! {
-        answer = answer => answer.map_or_else(Asked::Failed, Asked::Answered),
-        () = leave(session) => Asked::Left,
+        answer = answer => Some(answer),
+        () = leave(session) => None,
     }
 }
 
@@ -147,7 +137,10 @@ pub(crate) async fn pass(
             Ok(None) => break,
             Err(error) => {
                 // The client must see that something is missing.
-                return Err(pingora::Error::explain(pingora::ErrorType::ReadError, error.to_string()));
+                return Err(pingora::Error::explain(
+                    pingora::ErrorType::ReadError,
+                    error.to_string(),
+                ));
             }
         }
     }

@@ -31,7 +31,11 @@ impl Request {
     /// Whether the client asked for events, as every browser's `EventSource` does.
     pub(crate) fn wants_events(&self) -> bool {
         self.headers.get_all(ACCEPT).iter().any(|accept| {
-            accept.as_bytes().to_ascii_lowercase().windows(17).any(|part| part == b"text/event-stream")
+            accept
+                .as_bytes()
+                .to_ascii_lowercase()
+                .windows(17)
+                .any(|part| part == b"text/event-stream")
         })
     }
 
@@ -67,7 +71,9 @@ impl Request {
                 ShareBy::Query => false,
             })
         };
-        [AUTHORIZATION, COOKIE].iter().any(|field| self.headers.contains_key(field) && !named(field))
+        [AUTHORIZATION, COOKIE]
+            .iter()
+            .any(|field| self.headers.contains_key(field) && !named(field))
     }
 
     /// What tells this request's feed from the others of its route.
@@ -83,7 +89,12 @@ impl Request {
             .collect();
         // An origin that allows one site by name must be asked for each.
         parts.push(self.headers.get(ORIGIN).map(|origin| origin.as_bytes().to_vec()));
-        FeedKey { route: route.path.to_string(), authority: self.authority.clone(), path: self.path.clone(), parts }
+        FeedKey {
+            route: route.path.to_string(),
+            authority: self.authority.clone(),
+            path: self.path.clone(),
+            parts,
+        }
     }
 
     /// The request that is made once for all readers: with nothing in it that is one client's.
@@ -180,9 +191,7 @@ mod tests {
     #[test]
     fn what_a_route_shares_by_tells_feeds_apart() {
         let route = route("[\"query\", \"cookie:tenant\"]");
-        let key = |query, cookie: &str| {
-            request(query, &[("cookie", cookie)]).feed_key(&route)
-        };
+        let key = |query, cookie: &str| request(query, &[("cookie", cookie)]).feed_key(&route);
         assert_eq!(key(None, "a=1; tenant=x"), key(None, "tenant=x; a=2"));
         assert_ne!(key(None, "tenant=x"), key(None, "tenant=y"));
         assert_ne!(key(Some("q"), "tenant=x"), key(None, "tenant=x"));

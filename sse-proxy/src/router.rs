@@ -72,7 +72,11 @@ mod tests {
             ("/api/*", "http://a/v1", "/api/x/y", "/v1/x/y"),
             ("/api/*", "http://a/v1/", "/api/x", "/v1/x"),
         ] {
-            assert_eq!(upstream_path(&route(pattern, upstream), path), expected, "{pattern} {upstream}");
+            assert_eq!(
+                upstream_path(&route(pattern, upstream), path),
+                expected,
+                "{pattern} {upstream}"
+            );
         }
     }
 }

@@ -13,7 +13,7 @@ use sse_layer::feed::{Item, Lag, Reader, Status};
 use crate::config::{Retry, Route};
 use crate::downstream::{Downstream, End, KEEP_ALIVE, jitter};
 use crate::drain::Draining;
-use crate::feeds::{Feeds, Joined, start_after};
+use crate::feeds::{Feeds, start_after};
 use crate::origin::remove_hop_by_hop;
 use crate::request::Request;
 use crate::session::{leave, respond};
@@ -30,15 +30,12 @@ pub(crate) async fn serve(
     let last_event_id = request.take_last_event_id();
     let mut reader = Reader::new(lag(&route));
     let joined = feeds.join(&route, &request, &mut reader, start_after(&last_event_id));
-    let Ok(Joined { feed, mut opening }) = joined else {
+    let Ok(mut joined) = joined else {
         return respond(session, 503, "This route has as many feeds open as it may.\n").await;
     };
     let opening = tokio::select! {
-        opening = opening.wait_for(|opening| !matches!(opening, Opening::Pending)) => {
-            // A source that is gone without a word has nothing to tell.
-            opening.map_or(Opening::Failed, |opening| opening.clone())
-        }
-        _ = leave(&mut session) => return Ok(()),
+        opening = joined.opened() => opening,
+        () = leave(&mut session) => return Ok(()),
     };
     let headers = match opening {
         Opening::Open(headers) => headers,
@@ -48,12 +45,11 @@ pub(crate) async fn serve(
     let mut downstream = Downstream::open(session, &headers, route.keep_alive, draining).await?;
     let begin = match route.retry {
         Retry::Ours(retry) => Some(jitter(retry)),
-        Retry::Pass => feed.retry(),
+        Retry::Pass => joined.feed.retry(),
     };
     // Something comes at once, so that whoever is in between passes the head on.
-    let begin = begin.map_or(Bytes::from_static(KEEP_ALIVE), |retry| {
-        Event::new().retry(retry).to_bytes()
-    });
+    let begin =
+        begin.map_or(Bytes::from_static(KEEP_ALIVE), |retry| Event::new().retry(retry).to_bytes());
     let end = match write_all(&mut downstream, &mut reader, begin).await {
         Ok(end) | Err(end) => end,
     };

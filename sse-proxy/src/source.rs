@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use sse_layer::feed::{Feed, Status};
 use sse_layer::{Event, Field, Frame};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use crate::config::{Retry, Route};
 use crate::feeds::Feeds;
@@ -34,7 +34,7 @@ pub(crate) enum Opening {
     Open(Arc<HeaderMap>),
     /// Something else, which every reader gets as it is.
     Refused(Arc<Refusal>),
-    /// No answer came about.
+    /// No answer came about; it is being tried again.
     Failed,
 }
 
@@ -55,6 +55,8 @@ pub(crate) struct Source {
     pub(crate) request: Request,
     pub(crate) feed: Feed,
     pub(crate) opened: watch::Sender<Opening>,
+    /// Somebody has come who wants the origin tried now.
+    pub(crate) nudge: Arc<Notify>,
 }
 
 /// How one connection to the origin ended.
@@ -99,13 +101,6 @@ impl Source {
                 Ended::ForNow { reason, was_open } => (reason, was_open),
                 Ended::ForGood(refusal) => return self.refuse(refusal).await,
             };
-            if matches!(*self.opened.borrow(), Opening::Pending) {
-                tracing::warn!(route = %self.route.path, upstream = %self.route.upstream, reason, "origin failed");
-                self.forget();
-                self.feed.set_status(Status::Closed { status: StatusCode::BAD_GATEWAY.as_u16() });
-                self.opened.send_replace(Opening::Failed);
-                return;
-            }
             if was_open {
                 pauses = self::pauses();
             }
@@ -113,12 +108,17 @@ impl Source {
                 Some(retry) => retry.clamp(LEAST_PAUSE, LONGEST_PAUSE),
                 None => pauses.next().unwrap_or(LONGEST_PAUSE),
             };
-            tracing::info!(
+            tracing::warn!(
                 route = %self.route.path, upstream = %self.route.upstream, reason, ?pause,
                 "origin gone, connecting again"
             );
             self.feed.set_status(Status::Connecting { reason: reason.into(), retry: pause });
-            tokio::time::sleep(pause).await;
+            self.move_on(&Opening::Pending, Opening::Failed);
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = self.nudge.notified() => {}
+            }
+            self.move_on(&Opening::Failed, Opening::Pending);
         }
     }
 
@@ -136,10 +136,11 @@ impl Source {
         let last_event_id = self.feed.last_event_id();
         let origins = self.feeds.origins();
         let response = origins.open(&self.route, &self.request, &last_event_id).await?;
-        let (mut response, mut head) = match Answer::of(response, &self.route, &self.request).await? {
-            Answer::Stream(response, head) => (response, head),
-            Answer::Other(response) => return self.not_a_stream(response).await,
-        };
+        let (mut response, mut head) =
+            match Answer::of(response, &self.route, &self.request).await? {
+                Answer::Stream(response, head) => (response, head),
+                Answer::Other(response) => return self.not_a_stream(response).await,
+            };
         let mut intake = Intake::new(&mut head, self.route.repair, self.feeds.event_bytes());
         report_repairs(&self.route, head.repaired(), intake.news());
         *was_open = true;
@@ -159,10 +160,18 @@ impl Source {
     }
 
     fn open(&self, head: StreamHead) {
-        if matches!(*self.opened.borrow(), Opening::Pending) {
-            let headers = head.for_everybody();
-            self.opened.send_replace(Opening::Open(Arc::new(headers)));
-        }
+        self.move_on(&Opening::Pending, Opening::Open(Arc::new(head.for_everybody())));
+    }
+
+    /// Tells those who wait for the origin's first answer; whoever has had one keeps it.
+    fn move_on(&self, from: &Opening, to: Opening) {
+        self.opened.send_if_modified(|opening| {
+            let moves = std::mem::discriminant(opening) == std::mem::discriminant(from);
+            if moves {
+                *opening = to;
+            }
+            moves
+        });
     }
 
     /// Decides whether an answer that is no stream is final, as it would be to a browser.

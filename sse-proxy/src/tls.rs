@@ -41,13 +41,12 @@ pub(crate) fn server_config(tls: &Tls) -> Result<Arc<ServerConfig>, StartError> 
 }
 
 fn self_signed(provider: &CryptoProvider) -> Result<Arc<CertifiedKey>, StartError> {
-    let wrong = |error: &dyn Display| {
-        StartError::new("a self-signed certificate cannot be made", error)
-    };
+    let wrong =
+        |error: &dyn Display| StartError::new("a self-signed certificate cannot be made", error);
     let made = rcgen::generate_simple_self_signed(SELF_SIGNED_FOR.map(str::to_owned))
         .map_err(|error| wrong(&error))?;
-    let key = PrivateKeyDer::try_from(made.signing_key.serialize_der())
-        .map_err(|error| wrong(&error))?;
+    let key =
+        PrivateKeyDer::try_from(made.signing_key.serialize_der()).map_err(|error| wrong(&error))?;
     CertifiedKey::from_der(vec![made.cert.der().clone()], key, provider)
         .map(Arc::new)
         .map_err(|error| wrong(&error))

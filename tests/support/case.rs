@@ -13,6 +13,9 @@ use tokio::sync::Notify;
 
 use super::{Exchange, Head, Origin};
 
+/// What a redirect adds to a target.
+const REDIRECTED: &str = "&redirected";
+
 /// How the origin cuts a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Cut {
@@ -140,10 +143,11 @@ impl Cases {
         format!("/{route}/{}/{cut:?}?{who}", case.name())
     }
 
-    /// The requests for a target so far.
-    pub(crate) fn requests(&self, target: &str) -> Vec<Head> {
+    /// The requests for a target so far, or for where it redirects to.
+    pub(crate) fn requests(&self, case: &Case, target: &str) -> Vec<Head> {
+        let suffix = if case.has("redirect") { REDIRECTED } else { "" };
         let mut heads = self.origin.heads();
-        heads.retain(|head| head.target() == target);
+        heads.retain(|head| head.target().strip_suffix(suffix) == Some(target));
         heads
     }
 }
@@ -156,8 +160,8 @@ impl Script {
         let Some(case) = self.cases.get(name) else { return };
         let cuts = [Cut::Whole, Cut::Bytes, Cut::Given];
         let cut = cuts.into_iter().find(|known| format!("{known:?}") == cut).expect("a cut");
-        if case.has("redirect") && !head.target().ends_with("&redirected") {
-            let field = format!("Location: {}&redirected\r\n", head.target());
+        if case.has("redirect") && !head.target().ends_with(REDIRECTED) {
+            let field = format!("Location: {}{REDIRECTED}\r\n", head.target());
             return end(exchange, &case.0["redirect"], &field).await;
         }
         match self.count(head.target()).checked_sub(usize::from(case.has("drop_first"))) {

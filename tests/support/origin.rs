@@ -326,9 +326,7 @@ impl Exchange {
     /// Resolves when the other side has closed the connection. What it still sends is dropped.
     pub(crate) async fn gone(&mut self) {
         let mut sink = [0; 1024];
-        let closed = async {
-            while let Ok(1..) = self.io.read(&mut sink).await {}
-        };
+        let closed = async { while let Ok(1..) = self.io.read(&mut sink).await {} };
         within("the connection to the origin closes", closed).await;
     }
 

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
-use rustls::{ClientConfig, DigitallySignedStruct, Error, SignatureScheme, SupportedProtocolVersion};
+use rustls::{
+    ClientConfig, DigitallySignedStruct, Error, SignatureScheme, SupportedProtocolVersion,
+};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -27,7 +29,11 @@ pub(crate) struct Tls {
 impl Tls {
     /// As a modern client, for one protocol.
     pub(crate) fn speaking(protocol: &'static str) -> Self {
-        Self { versions: rustls::ALL_VERSIONS.to_vec(), protocols: vec![protocol], name: "localhost" }
+        Self {
+            versions: rustls::ALL_VERSIONS.to_vec(),
+            protocols: vec![protocol],
+            name: "localhost",
+        }
     }
 
     /// Connects, and shakes hands.

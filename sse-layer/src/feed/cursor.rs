@@ -85,7 +85,16 @@ mod tests {
         for text in ["00000000.0", "ffffffff.18446744073709551615"] {
             assert_eq!(text.parse::<Cursor>().unwrap().to_string(), text);
         }
-        for text in ["", ".", "1.1", "0000000g.1", "FFFFFFFF.1", "00000000.01", "00000000.+1", "00000000.1 "] {
+        for text in [
+            "",
+            ".",
+            "1.1",
+            "0000000g.1",
+            "FFFFFFFF.1",
+            "00000000.01",
+            "00000000.+1",
+            "00000000.1 ",
+        ] {
             assert_eq!(text.parse::<Cursor>(), Err(InvalidCursor), "{text:?}");
         }
     }

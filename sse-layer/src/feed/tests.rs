@@ -309,7 +309,10 @@ fn the_frame_for_multiplexed_readers_begins_with_their_name_for_the_feed() {
         })
         .collect();
     let (first, second) = (tails[0].0, tails[1].0);
-    assert_eq!(tails[0].1.as_ref().unwrap(), &format!("#update\nid: {first} 7\ndata: a\ndata: b\n\n"));
+    assert_eq!(
+        tails[0].1.as_ref().unwrap(),
+        &format!("#update\nid: {first} 7\ndata: a\ndata: b\n\n")
+    );
     assert_eq!(tails[1].1.as_ref().unwrap(), &format!("\nid: {second} 7\ndata: \n\n"));
     assert_eq!(tails[2].1, None, "ids ride on events with data alone");
 }

@@ -29,7 +29,8 @@ impl ConfigError {
         error: &serde_path_to_error::Error<toml::de::Error>,
     ) -> Self {
         let start = error.inner().span().map(|span| span.start);
-        let line = start.and_then(|at| text.get(..at)).map(|before| before.matches('\n').count() + 1);
+        let line =
+            start.and_then(|at| text.get(..at)).map(|before| before.matches('\n').count() + 1);
         let key = error.path().to_string();
         let key = (key != ".").then_some(key);
         Self::new(file, line, key, error.inner().message().to_owned())

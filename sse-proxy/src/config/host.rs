@@ -32,7 +32,8 @@ impl<'de> Deserialize<'de> for Host {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let name = String::deserialize(deserializer)?;
         if name.is_empty() || name.contains(['/', ' ']) || without_port(&name) != name {
-            let problem = format!("expected a host name without scheme, port or path, found {name:?}");
+            let problem =
+                format!("expected a host name without scheme, port or path, found {name:?}");
             return Err(serde::de::Error::custom(problem));
         }
         Ok(Self(name.to_ascii_lowercase()))

@@ -109,9 +109,9 @@ impl<'de> Deserialize<'de> for Connections {
         match Form::deserialize(deserializer)? {
             Form::Number(number) if number > 0 => Ok(Self::AtMost(number)),
             Form::Name(name) if name == "auto" => Ok(Self::Auto),
-            Form::Number(_) | Form::Name(_) => {
-                Err(serde::de::Error::custom("expected \"auto\" or a number of connections above 0"))
-            }
+            Form::Number(_) | Form::Name(_) => Err(serde::de::Error::custom(
+                "expected \"auto\" or a number of connections above 0",
+            )),
         }
     }
 }
@@ -176,8 +176,8 @@ impl Config {
     ///
     /// As for [`load`](Self::load).
     pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
-        let source = toml::Deserializer::parse(text)
-            .map_err(|error| ConfigError::syntax(path, &error))?;
+        let source =
+            toml::Deserializer::parse(text).map_err(|error| ConfigError::syntax(path, &error))?;
         let config: Self = serde_path_to_error::deserialize(source)
             .map_err(|error| ConfigError::value(path, text, &error))?;
         config.check().map_err(|(key, problem)| ConfigError::rule(path, &key, problem))?;

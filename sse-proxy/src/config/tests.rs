@@ -75,7 +75,10 @@ fn an_error_names_file_key_finding_and_what_is_allowed() {
         ("[limits]\nconnections = \"many\"", &["limits.connections", "auto"]),
         ("[nonsense]", &["nonsense", "listener"]),
         ("[[route]]\npath = \"x\"\nupstream = \"http://h\"", &["route[1].path", "\"x\"", "/x/*"]),
-        ("[[route]]\npath = \"/y\"\nupstream = \"h:80\"", &["route[1].upstream", "h:80", "http://HOST"]),
+        (
+            "[[route]]\npath = \"/y\"\nupstream = \"h:80\"",
+            &["route[1].upstream", "h:80", "http://HOST"],
+        ),
         ("[[route]]\npath = \"/*\"\nupstream = \"http://h\"", &["route[1].path", "route[0]"]),
         ("[[route]]\npath = \"/z\"", &["route[1]", "upstream"]),
     ] {

@@ -57,7 +57,7 @@ type Body = Either<Full<Bytes>, Events>;
 
 /// A legacy event server with twelve feeds and a page.
 #[derive(Debug)]
-pub struct Origin {
+pub(super) struct Origin {
     listener: TcpListener,
     address: SocketAddr,
     feeds: Arc<Feeds>,
@@ -69,7 +69,7 @@ impl Origin {
     /// # Errors
     ///
     /// The system's own, when the address cannot be bound.
-    pub async fn bind(address: SocketAddr) -> io::Result<Self> {
+    pub(super) async fn bind(address: SocketAddr) -> io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
         Ok(Self { listener, address, feeds: Arc::new(Feeds::new(address)) })
@@ -77,12 +77,12 @@ impl Origin {
 
     /// The address it listens on, with the real port.
     #[must_use]
-    pub fn local_addr(&self) -> SocketAddr {
+    pub(super) fn local_addr(&self) -> SocketAddr {
         self.address
     }
 
     /// Serves for as long as the future is polled. Dropping it closes every connection.
-    pub async fn serve(self) {
+    pub(super) async fn serve(self) {
         let mut connections = JoinSet::new();
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Skip);

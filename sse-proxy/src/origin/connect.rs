@@ -51,7 +51,7 @@ impl Origins {
                 .await
                 .map_err(|error| OriginError::Connect(error.to_string()))?;
             let mut response = Response {
-                session,
+                session: Box::new(session),
                 status: StatusCode::OK,
                 headers: HeaderMap::new(),
                 peeked: BytesMut::new(),
@@ -73,7 +73,7 @@ impl Origins {
     /// Gives the connection back, if the answer has been read to its end.
     pub(crate) async fn release(&self, route: &Route, response: Response) {
         if let Ok(peer) = peer(route).await {
-            self.connector.release_http_session(response.session, &peer, Some(IDLE)).await;
+            self.connector.release_http_session(*response.session, &peer, Some(IDLE)).await;
         }
     }
 }
@@ -139,8 +139,8 @@ fn head(
         target.push_str(query);
     }
     let invalid = |error: Box<pingora::Error>| OriginError::Broken(error.to_string());
-    let mut head = RequestHeader::build("GET", target.as_bytes(), Some(headers.len()))
-        .map_err(invalid)?;
+    let mut head =
+        RequestHeader::build("GET", target.as_bytes(), Some(headers.len())).map_err(invalid)?;
     for (name, value) in &headers {
         head.append_header(name, value).map_err(invalid)?;
     }
@@ -149,7 +149,7 @@ fn head(
 
 /// An origin's answer: its head, and its body as it comes.
 pub(crate) struct Response {
-    session: HttpSession,
+    session: Box<HttpSession>,
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     /// What has been looked at of the body, and not yet handed out.

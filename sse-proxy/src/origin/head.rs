@@ -115,15 +115,16 @@ impl StreamHead {
         // The stream has no known length, and its coding has been undone.
         headers.remove(CONTENT_LENGTH);
         headers.remove(CONTENT_ENCODING);
-        if self.repaired.intersects(Repairs::CONTENT_TYPE | Repairs::RELABEL | Repairs::CHARSET | Repairs::TRANSCODE)
-        {
+        if self.repaired.intersects(
+            Repairs::CONTENT_TYPE | Repairs::RELABEL | Repairs::CHARSET | Repairs::TRANSCODE,
+        ) {
             headers.insert(CONTENT_TYPE, EVENT_STREAM);
         }
         let cacheable = headers.get(CACHE_CONTROL).is_none_or(|value| {
             let value = value.as_bytes().to_ascii_lowercase();
-            !value.split(|byte| *byte == b',').any(|part| {
-                matches!(part.trim_ascii(), b"no-store" | b"no-cache")
-            })
+            !value
+                .split(|byte| *byte == b',')
+                .any(|part| matches!(part.trim_ascii(), b"no-store" | b"no-cache"))
         });
         if cacheable {
             let repair = match headers.contains_key(CACHE_CONTROL) {
