@@ -34,6 +34,9 @@ struct Args {
     bench: bool,
 }
 
+/// The longest delay that is told from longer ones, in microseconds.
+const LONGEST: u64 = 60_000_000;
+
 #[derive(Clone, Copy)]
 enum Way {
     Direct,
@@ -89,7 +92,7 @@ async fn measure(way: Way, args: &Args) -> io::Result<(Histogram<u64>, usize)> {
     origin.go();
     let clients: Vec<_> =
         bodies.into_iter().map(|body| tokio::spawn(client::read(body, args.events))).collect();
-    let mut delays = Histogram::new(3).map_err(io::Error::other)?;
+    let mut delays = Histogram::new_with_bounds(1, LONGEST, 3).map_err(io::Error::other)?;
     for client in clients {
         let seen = client.await.map_err(io::Error::other)??;
         if seen.out_of_order > 0 {

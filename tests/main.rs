@@ -6,3 +6,6 @@ mod support;
 mod corpus;
 mod legacy;
 mod private;
+mod shared;
+mod sharing;
+mod slow;

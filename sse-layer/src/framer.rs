@@ -1,6 +1,7 @@
 //! [`Framer`]: cuts a byte stream into [`Frame`]s.
 
 mod cut;
+mod noted;
 
 use std::mem;
 use std::time::Duration;
@@ -80,6 +81,8 @@ impl Framer {
     }
 
     /// Sets the repairs to make. Those that concern no bytes have no effect here.
+    ///
+    /// A block that needs none is passed as it came; one that is mended has LF line ends.
     #[must_use]
     pub fn with_repairs(mut self, repairs: Repairs) -> Self {
         self.repairs = repairs;
@@ -110,7 +113,11 @@ impl Framer {
         let Some(block) = self.cutter.next_block()? else { return Ok(None) };
         self.repaired |= block.made;
         self.hints |= block.hints.without(self.repairs);
-        let bytes = if block.is_odd { self.mend(block.bytes) } else { block.bytes };
+        if block.is_odd {
+            self.hints |= repair::hints(&block.bytes).without(self.repairs);
+        }
+        let has_cr = block.has_cr && self.repairs.contains(Repairs::NORMALISE_EOL);
+        let bytes = if block.is_odd || has_cr { self.mend(block.bytes) } else { block.bytes };
         Ok(Some(Frame::new(bytes)))
     }
 
@@ -156,7 +163,6 @@ impl Framer {
     }
 
     fn mend(&mut self, block: Bytes) -> Bytes {
-        self.hints |= repair::hints(&block).without(self.repairs);
         let Some((mended, made)) = repair::mend(&block, self.repairs) else { return block };
         self.repaired |= made;
         Bytes::from(mended)

@@ -4,6 +4,8 @@ mod continuation;
 mod crcrlf;
 mod mend;
 mod names;
+#[cfg(test)]
+mod tests;
 mod values;
 
 use std::fmt;

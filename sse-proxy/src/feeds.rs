@@ -118,10 +118,10 @@ impl Feeds {
         start: Start<'_>,
     ) -> Joined {
         // A reader's place is in the history: it reaches at least as far back as a reader may.
-        let mut history = HistoryLimits::default();
-        history.events = route.history.events.max(route.lag.events);
-        history.bytes = route.history.bytes.0.max(route.lag.bytes.0);
-        history.age = route.history.age;
+        let history = HistoryLimits::default()
+            .events(route.history.events.max(route.lag.events))
+            .bytes(route.history.bytes.0.max(route.lag.bytes.0))
+            .age(route.history.age);
         let connecting = Status::Connecting { reason: "".into(), retry: std::time::Duration::ZERO };
         let feed = self.0.log.feed(FeedOptions::default().history(history).status(connecting));
         let (opened, opening) = watch::channel(Opening::Pending);

@@ -27,6 +27,29 @@ impl Default for HistoryLimits {
     }
 }
 
+impl HistoryLimits {
+    /// Sets the greatest number of events.
+    #[must_use]
+    pub fn events(mut self, events: usize) -> Self {
+        self.events = events;
+        self
+    }
+
+    /// Sets the greatest sum of frame sizes, in bytes.
+    #[must_use]
+    pub fn bytes(mut self, bytes: usize) -> Self {
+        self.bytes = bytes;
+        self
+    }
+
+    /// Sets the age beyond which events are dropped.
+    #[must_use]
+    pub fn age(mut self, age: Duration) -> Self {
+        self.age = age;
+        self
+    }
+}
+
 /// A ring of entries in log order.
 #[derive(Debug)]
 pub(super) struct History {

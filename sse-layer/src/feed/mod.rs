@@ -157,7 +157,9 @@ impl Feed {
                 state.last_id = id;
             }
             state.retry = retry.or(state.retry);
-            let frame = if has_data && !state.has_ids { with_id(&frame, cursor) } else { frame };
+            let added =
+                if has_data && !state.has_ids { format!("id: {cursor}\n") } else { String::new() };
+            let frame = copy_with(&added, &frame);
             let id = state.last_id.clone();
             state.history.push(|before| Entry::new(cursor, frame, id, before));
             drop(state);
@@ -226,11 +228,11 @@ impl fmt::Debug for Feed {
     }
 }
 
-/// The frame with the cursor for its id.
-fn with_id(frame: &Frame, cursor: Cursor) -> Frame {
-    let id = format!("id: {cursor}\n");
-    let mut out = BytesMut::with_capacity(id.len() + frame.bytes().len());
-    out.put_slice(id.as_bytes());
+/// A copy of the frame, with a line before it or none. What is kept must not be a part of something
+/// larger, such as the whole of what was read from a socket at once.
+fn copy_with(line: &str, frame: &Frame) -> Frame {
+    let mut out = BytesMut::with_capacity(line.len() + frame.bytes().len());
+    out.put_slice(line.as_bytes());
     out.put_slice(frame.bytes());
     Frame::new(out.freeze())
 }

@@ -60,8 +60,7 @@ proptest! {
     #[test]
     fn readers_get_what_they_are_due_or_are_told(steps in prop::collection::vec(step(), 0..120)) {
         let log = Log::new();
-        let mut limits = HistoryLimits::default();
-        limits.events = HISTORY;
+        let limits = HistoryLimits::default().events(HISTORY);
         let options = FeedOptions::default().history(limits);
         let feeds: Vec<Feed> = (0..3).map(|_| log.feed(options.clone())).collect();
         let births: Vec<u64> = (1..=3).collect();
@@ -253,8 +252,7 @@ async fn history_grows_old() {
 
 #[test]
 fn history_is_bounded_in_bytes_but_keeps_the_newest() {
-    let mut limits = HistoryLimits::default();
-    limits.bytes = 100;
+    let limits = HistoryLimits::default().bytes(100);
     let feed = Log::new().feed(FeedOptions::default().history(limits));
     for id in 1..=20_u64 {
         feed.publish(Event::new().id(id.into()).data("0123456789"));
@@ -322,9 +320,7 @@ fn the_frame_for_multiplexed_readers_begins_with_their_name_for_the_feed() {
 fn numbers_become_visible_in_order_under_contention() {
     const EACH: usize = 20_000;
     let log = Log::new();
-    let mut limits = HistoryLimits::default();
-    limits.events = EACH;
-    limits.bytes = usize::MAX;
+    let limits = HistoryLimits::default().events(EACH).bytes(usize::MAX);
     let feeds: Vec<Feed> =
         (0..3).map(|_| log.feed(FeedOptions::default().history(limits))).collect();
     let mut reader = Reader::new(Lag::default().events(EACH).bytes(u64::MAX));

@@ -6,6 +6,7 @@ use std::{iter, mem};
 use bytes::{Buf, Bytes};
 use memchr::memchr2;
 
+use super::noted::Noted;
 use crate::DecodeError;
 use crate::frame::split;
 use crate::repair::{self, Collapse, Repairs};
@@ -17,12 +18,15 @@ pub(super) struct Block {
     pub(super) bytes: Bytes,
     /// Whether a repair may concern its lines.
     pub(super) is_odd: bool,
+    /// Whether it has other line ends than LF.
+    pub(super) has_cr: bool,
     /// The repair that decided where it ends.
     pub(super) made: Repairs,
     /// The repair that would have had it end elsewhere.
     pub(super) hints: Repairs,
 }
 
+/// The bytes that have come and of which no block was made yet.
 #[derive(Debug)]
 pub(super) struct Cutter {
     /// The chunk that is being looked through, from where the current block starts in it.
@@ -45,23 +49,13 @@ pub(super) struct Cutter {
     end: End,
 }
 
-/// What is known of the current block by the lines that have ended.
-#[derive(Clone, Copy, Debug, Default)]
-struct Noted {
-    /// Whether a repair may concern one of them.
-    is_odd: bool,
-    has_data: bool,
-    has_id: bool,
-    has_event: bool,
-    /// Whether there seem to be several events in it.
-    is_several: bool,
-}
-
+/// Where the stream ends.
 #[derive(Clone, Copy, Debug)]
 enum End {
     Ahead,
-    /// It may be that the connection was cut.
+    /// Here, but perhaps because the connection was cut.
     Reached,
+    /// Here, as its sender meant it to.
     Meant,
 }
 
@@ -126,7 +120,8 @@ impl Cutter {
 
     /// The repairs that would have the unfinished block end.
     pub(super) fn pending_hints(&self) -> Repairs {
-        let is_lost = self.is_whole_but_for_blank_line() && matches!(self.end, End::Meant);
+        let is_event = self.noted.has_data && self.is_whole_but_for_blank_line();
+        let is_lost = is_event && matches!(self.end, End::Meant);
         let lost = if is_lost { Repairs::FINAL_BLANK_LINE } else { Repairs::NONE };
         lost | self.noted.hints()
     }
@@ -157,14 +152,13 @@ impl Cutter {
             }
         };
         let end = self.chunk.get(at..).unwrap_or_default();
-        let is_cr = end.starts_with(b"\r");
+        self.noted.has_cr |= end.starts_with(b"\r");
         self.seen = at + if end.starts_with(b"\r\n") { 2 } else { 1 };
         if self.block.len() + at >= self.limit {
             self.has_failed = true;
             self.set_chunk_aside();
             return None;
         }
-        self.noted.is_odd |= is_cr && self.repairs.contains(Repairs::NORMALISE_EOL);
         if repair::is_blank(line, self.repairs) {
             self.noted.is_odd |= !line.is_empty();
             return self.end_block();
@@ -233,7 +227,8 @@ impl Cutter {
     fn block(&self, bytes: Bytes, noted: Noted, made: Repairs) -> Block {
         // A block without data may be one that is sent for its type alone.
         let is_odd = noted.is_odd || !noted.has_data || self.repairs.contains(Repairs::CESU8);
-        Block { bytes, is_odd, made: made | self.collapse.made(), hints: noted.hints() }
+        let made = made | self.collapse.made();
+        Block { bytes, is_odd, has_cr: noted.has_cr, made, hints: noted.hints() }
     }
 
     fn set_chunk_aside(&mut self) {
@@ -278,40 +273,6 @@ impl Cutter {
             self.line += 1;
             self.chunk.advance(1);
         }
-    }
-}
-
-impl Noted {
-    const NONE: Self =
-        Self { is_odd: false, has_data: false, has_id: false, has_event: false, is_several: false };
-
-    fn add(&mut self, name: &[u8]) {
-        self.is_several |= self.is_repeated_after_data(name);
-        match name {
-            b"data" => self.has_data = true,
-            b"id" => self.has_id = true,
-            b"event" => self.has_event = true,
-            _ => {}
-        }
-    }
-
-    /// Whether a line with this name seems to start another event: an id or a type comes again,
-    /// with data between; or data comes again where there is neither.
-    fn is_event_before(self, name: &[u8]) -> bool {
-        let is_data_alone = self.has_data && !self.has_id && !self.has_event;
-        self.is_repeated_after_data(name) || (is_data_alone && name == b"data")
-    }
-
-    fn is_repeated_after_data(self, name: &[u8]) -> bool {
-        match name {
-            b"id" => self.has_data && self.has_id,
-            b"event" => self.has_data && self.has_event,
-            _ => false,
-        }
-    }
-
-    const fn hints(self) -> Repairs {
-        if self.is_several { Repairs::LINE_PER_EVENT } else { Repairs::NONE }
     }
 }
 

@@ -7,7 +7,7 @@ use memchr::{memchr2, memmem};
 
 use super::Repairs;
 
-/// How much is held back at most while the first block is not whole.
+/// How long the first block may be: it is held back until it is whole.
 const MAX_HELD: usize = 64 << 10;
 
 /// Turns CR CR LF into LF, in a stream whose first block has no other line ends.
@@ -32,8 +32,8 @@ impl Collapse {
             Self::Off => bytes,
             Self::Undecided(held) => {
                 held.extend_from_slice(&bytes);
-                match is_doubled(held) {
-                    None if held.len() <= MAX_HELD => Bytes::new(),
+                match is_doubled(held.get(..MAX_HELD).unwrap_or(held)) {
+                    None if held.len() < MAX_HELD => Bytes::new(),
                     Some(true) => {
                         let bytes = self.take_held();
                         *self = Self::On(Vec::new());

@@ -31,11 +31,14 @@ fn an_event_that_is_lost_at_the_end_is_hinted_at() {
     assert!(rest(&mut framer, true).is_empty());
     assert_eq!(framer.hints(), Repairs::FINAL_BLANK_LINE);
     assert_eq!(framer.into_remainder(), "data: a\n");
+    let (_, mut framer) = mended("data: a\n\n: bye\n", Repairs::NONE);
+    rest(&mut framer, true);
+    assert_eq!(framer.hints(), Repairs::NONE);
 }
 
 #[test]
 fn events_without_blank_lines_are_told_apart() {
-    let ended = |bytes| ended(bytes, Repairs::LINE_PER_EVENT, false);
+    let ended = |bytes: &str| ended(bytes, Repairs::LINE_PER_EVENT, false);
     assert_eq!(ended("data: a\ndata: b\nda"), ["data: a\n\n"]);
     assert_eq!(
         ended("id: 1\nevent: a\ndata: b\ndata: c\nevent: d\nid: 2\r\ndata: e\r"),
@@ -43,6 +46,7 @@ fn events_without_blank_lines_are_told_apart() {
     );
     for whole in ["id: 1\nid: 2\ndata: a\n\n", "data: a\nid: 1\nevent: b\ndata: c\n\n"] {
         assert_eq!(ended(whole), [whole]);
+        assert_eq!(ended(&whole.repeat(2)), [whole; 2]);
     }
 }
 
@@ -58,6 +62,20 @@ fn an_id_that_comes_again_after_data_is_hinted_at() {
 }
 
 #[test]
+fn a_repair_of_where_blocks_end_is_told() {
+    for (bytes, repairs) in [
+        ("data: a\n", Repairs::FINAL_BLANK_LINE),
+        ("data: a\ndata: b\n", Repairs::LINE_PER_EVENT),
+        ("data: a\r\r\n\r\r\n", Repairs::CRCRLF),
+    ] {
+        let (_, mut framer) = mended(bytes, repairs);
+        rest(&mut framer, true);
+        assert_eq!(framer.take_repaired(), repairs);
+        assert_eq!(framer.hints(), Repairs::NONE);
+    }
+}
+
+#[test]
 fn doubled_line_ends_are_mended_if_the_first_block_has_no_others() {
     let ended = |bytes| ended(bytes, Repairs::CRCRLF, true);
     assert_eq!(
@@ -65,6 +83,8 @@ fn doubled_line_ends_are_mended_if_the_first_block_has_no_others() {
         ["id: 1\ndata: a\n\n", "data: b\r\r", "data: c\n\n"],
     );
     assert_eq!(ended("id: 1\r\r\ndata: a\n\n"), ["id: 1\r\r\n", "data: a\n\n"]);
+    let after_blank_lines = "\r\r\ndata: a\n\nid: 1\r\r\ndata: b\n\n";
+    assert_eq!(ended(after_blank_lines), ["data: a\n\n", "id: 1\r\r\n", "data: b\n\n"]);
     // Before the first block is whole nothing is known; then it is as without the repair.
     assert_eq!(ended("id: 1\r\r\ndata: a\r\r\n"), ["id: 1\r\r\n", "data: a\r\r\n"]);
 }
@@ -77,10 +97,18 @@ fn what_is_held_back_is_not_lost() {
     assert_eq!(framer.into_remainder(), "data: a\r\r\ndata: b\r");
     let (_, framer) = mended("data: a\r\r\n\r\r\nx\r\r", Repairs::CRCRLF);
     assert_eq!(framer.into_remainder(), "x\r\r");
-    let long = format!(":{}\n\n", "x".repeat(64 << 10));
-    let framer = Framer::new().with_repairs(Repairs::CRCRLF);
-    let (long_frames, _) = crate::frames(framer, &cut(long.as_bytes(), &[1 << 10]));
-    assert_eq!(long_frames[0].bytes(), long.as_str());
+}
+
+#[test]
+fn a_long_first_block_is_not_held_back() {
+    for (length, is_mended) in [((64 << 10) - 7, true), ((64 << 10) - 6, false)] {
+        let block = format!(":{}\r\r\n\r\r\n", "x".repeat(length));
+        for size in [1 << 10, usize::MAX] {
+            let framer = Framer::new().with_repairs(Repairs::CRCRLF);
+            let (frames, _) = frames(framer, &cut(block.as_bytes(), &[size]));
+            assert_eq!(frames[0].bytes().ends_with(b"x\n\n"), is_mended, "{length}, {size}");
+        }
+    }
 }
 
 #[test]

@@ -94,6 +94,21 @@ fn a_frame_beyond_the_limit_fails_for_good() {
     assert_eq!(framer.next_frame(), too_long);
     framer.push(Bytes::from("data: e\n\n"));
     assert_eq!(framer.next_frame(), too_long);
+    // Nothing more is kept.
+    assert_eq!(framer.into_remainder(), "data: bc\n\ndata: d\n\n");
+}
+
+#[test]
+fn a_reconnection_time_outlives_the_limit() {
+    for size in [1, usize::MAX] {
+        let mut framer = Framer::new().with_limit(12);
+        for chunk in cut(b"retry: 300\ndata: a\n\n", &[size]) {
+            framer.push(chunk);
+            _ = framer.next_frame();
+        }
+        assert!(framer.next_frame().is_err());
+        assert_eq!(framer.pending_retry(), Some(Duration::from_millis(300)));
+    }
 }
 
 #[test]

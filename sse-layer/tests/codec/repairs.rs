@@ -37,6 +37,8 @@ fn a_name_is_not_folded_beside_the_exact_one() {
         assert_eq!(frames, [block]);
         assert_eq!(framer.take_repaired(), Repairs::NONE);
     }
+    // A blank is part of a name that has no colon.
+    assert_eq!(mended("data \nData: a\n\n", Repairs::LEGACY).0, ["data \ndata: a\n\n"]);
     // Even if the exact one itself had to be mended; and each block is for itself.
     let (frames, _) = mended("Data: a\n data: b\n\nData: c\n\n", Repairs::LEGACY);
     assert_eq!(frames, ["Data: a\ndata: b\n\n", "data: c\n\n"]);
