@@ -68,3 +68,8 @@ pub use last_event_id::LastEventId;
 pub use layer::{ResponseFuture, SseBody, SseLayer, SseService};
 pub use repair::{Repairs, UnknownRepair};
 pub use stream::EventStream;
+
+/// What the README shows works as it is shown.
+#[cfg(all(doctest, feature = "axum"))]
+#[doc = include_str!("../../README.md")]
+struct Readme;

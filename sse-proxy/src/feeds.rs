@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use sse_layer::feed::{Feed, FeedOptions, HistoryLimits, Log, Reader, Start, Status};
@@ -11,7 +12,7 @@ use tokio::sync::{Notify, watch};
 use crate::config::Route;
 use crate::origin::Origins;
 use crate::request::{FeedKey, Request};
-use crate::source::{Opening, Source};
+use crate::source::{Forget, Opening, Source};
 
 /// The feeds that are being read, or were a moment ago.
 #[derive(Clone)]
@@ -122,13 +123,16 @@ impl Feeds {
             .events(route.history.events.max(route.lag.events))
             .bytes(route.history.bytes.0.max(route.lag.bytes.0))
             .age(route.history.age);
-        let connecting = Status::Connecting { reason: "".into(), retry: std::time::Duration::ZERO };
+        let connecting = Status::Connecting { reason: "".into(), retry: Duration::ZERO };
         let feed = self.0.log.feed(FeedOptions::default().history(history).status(connecting));
         let (opened, opening) = watch::channel(Opening::Pending);
         let nudge = Arc::new(Notify::new());
+        let linger = if key.is_some() { route.linger } else { Duration::ZERO };
         let source = Source {
-            feeds: self.clone(),
-            key,
+            origins: Arc::clone(&self.0.origins),
+            event_bytes: self.0.event_bytes,
+            linger,
+            forget: self.forget(key, feed.clone()),
             route: Arc::clone(route),
             request,
             feed: feed.clone(),
@@ -141,19 +145,23 @@ impl Feeds {
         Joined { feed, opening, nudge }
     }
 
-    /// Forgets a feed, unless somebody reads it.
-    pub(crate) fn close_if_unread(&self, key: &FeedKey, feed: &Feed) -> bool {
-        let mut open = self.lock();
-        let unread = *feed.readers().borrow() == 0;
-        if unread {
-            open.remove(key);
-        }
-        unread
-    }
-
-    /// Forgets a feed: its next reader opens it anew.
-    pub(crate) fn close(&self, key: &FeedKey) {
-        self.lock().remove(key);
+    /// What takes a feed from those that can be joined: its next reader opens it anew.
+    fn forget(
+        &self,
+        key: Option<FeedKey>,
+        feed: Feed,
+    ) -> Box<dyn Fn(Forget) -> bool + Send + Sync> {
+        let Some(key) = key else { return Box::new(|_| true) };
+        let feeds = self.clone();
+        Box::new(move |when| {
+            // While the feeds are locked, nobody joins.
+            let mut open = feeds.lock();
+            let is_time = when == Forget::Now || *feed.readers().borrow() == 0;
+            if is_time {
+                open.remove(&key);
+            }
+            is_time
+        })
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<FeedKey, Joined>> {

@@ -17,6 +17,7 @@ use crate::origin::{Answer, Intake, OriginError, Response, StreamHead, copy_end_
 use crate::report::report_repairs;
 use crate::request::{LAST_EVENT_ID, Request};
 use crate::session::leave;
+use crate::source::without_retry;
 
 /// Asks the origin what the client asked. `None` if the client went away before the answer.
 pub(crate) async fn ask(
@@ -86,29 +87,36 @@ async fn pass_all(
     let mut is_first = true;
     while let Some(chunk) = downstream.wait(response.chunk()).await?.map_err(failed)? {
         intake.push(chunk).map_err(failed)?;
-        let mut only = None;
-        let mut frames = BytesMut::new();
-        while let Some(frame) = intake.next_frame().map_err(failed)? {
-            let frame = match route.retry {
-                Retry::Ours(_) => crate::source::without_retry(frame).into_bytes(),
-                Retry::Pass => frame.into_bytes(),
-            };
-            if std::mem::take(&mut is_first) && frame.starts_with("\u{feff}".as_bytes()) {
-                // Standing first, this character would be taken for a mark and dropped.
-                frames.extend_from_slice(b":\n");
-            }
-            if only.is_none() && frames.is_empty() {
-                only = Some(frame);
-            } else {
-                frames.extend_from_slice(&only.take().unwrap_or_default());
-                frames.extend_from_slice(&frame);
-            }
-        }
-        report_repairs(route, Repairs::NONE, intake.news());
-        let body: Bytes = only.unwrap_or_else(|| frames.freeze());
-        downstream.write(body, std::future::pending()).await?;
+        let frames = frames(intake, route, &mut is_first).map_err(failed)?;
+        downstream.write(frames, std::future::pending()).await?;
     }
-    Ok(())
+    intake.finish(response.is_delimited());
+    let frames = frames(intake, route, &mut is_first).map_err(failed)?;
+    downstream.write(frames, std::future::pending()).await
+}
+
+/// The frames that have come, as they are written. A single one is not copied.
+fn frames(intake: &mut Intake, route: &Route, is_first: &mut bool) -> Result<Bytes, OriginError> {
+    let mut only = None;
+    let mut joined = BytesMut::new();
+    while let Some(frame) = intake.next_frame()? {
+        let frame = match route.retry {
+            Retry::Ours(_) => without_retry(frame).into_bytes(),
+            Retry::Pass => frame.into_bytes(),
+        };
+        if std::mem::take(is_first) && frame.starts_with("\u{feff}".as_bytes()) {
+            // Standing first, this character would be taken for a mark and dropped.
+            joined.extend_from_slice(b":\n");
+        }
+        if only.is_none() && joined.is_empty() {
+            only = Some(frame);
+        } else {
+            joined.extend_from_slice(&only.take().unwrap_or_default());
+            joined.extend_from_slice(&frame);
+        }
+    }
+    report_repairs(route, Repairs::NONE, intake.news());
+    Ok(only.unwrap_or_else(|| joined.freeze()))
 }
 
 /// Passes on an answer that is not a stream. Returns whether the client's connection can serve

@@ -7,14 +7,13 @@ use backon::{BackoffBuilder, ExponentialBuilder};
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use sse_layer::feed::{Feed, Status};
-use sse_layer::{Event, Field, Frame};
+use sse_layer::{Event, Field, Frame, Repairs};
 use tokio::sync::{Notify, watch};
 
 use crate::config::{Retry, Route};
-use crate::feeds::Feeds;
-use crate::origin::{Answer, Intake, OriginError, Response, StreamHead};
+use crate::origin::{Answer, Intake, OriginError, Origins, Response, StreamHead};
 use crate::report::report_repairs;
-use crate::request::{FeedKey, Request};
+use crate::request::Request;
 
 /// The shortest pause before an origin is asked again, whatever its `retry` says.
 const LEAST_PAUSE: Duration = Duration::from_millis(100);
@@ -48,15 +47,28 @@ pub(crate) struct Refusal {
 
 /// Reads a feed's origin.
 pub(crate) struct Source {
-    pub(crate) feeds: Feeds,
-    /// What the feed is known by, if others may join it.
-    pub(crate) key: Option<FeedKey>,
+    pub(crate) origins: Arc<Origins>,
+    /// The greatest size of one event.
+    pub(crate) event_bytes: usize,
+    /// How long the feed goes on without readers.
+    pub(crate) linger: Duration,
+    /// Takes the feed from those that can be joined; answers whether it is gone from there.
+    pub(crate) forget: Box<dyn Fn(Forget) -> bool + Send + Sync>,
     pub(crate) route: Arc<Route>,
     pub(crate) request: Request,
     pub(crate) feed: Feed,
     pub(crate) opened: watch::Sender<Opening>,
     /// Somebody has come who wants the origin tried now.
     pub(crate) nudge: Arc<Notify>,
+}
+
+/// When a feed is to be taken from those that can be joined.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Forget {
+    /// If nobody reads it.
+    Unread,
+    /// In any case.
+    Now,
 }
 
 /// How one connection to the origin ended.
@@ -82,14 +94,10 @@ impl Source {
         loop {
             // The feed lives as long as we do.
             let _ = readers.wait_for(|count| *count == 0).await;
-            let linger = if self.key.is_some() { self.route.linger } else { Duration::ZERO };
-            let joined = tokio::time::timeout(linger, readers.wait_for(|count| *count > 0)).await;
-            if joined.is_ok() {
-                continue;
-            }
-            match &self.key {
-                Some(key) if !self.feeds.close_if_unread(key, &self.feed) => {}
-                _ => return,
+            let joined = readers.wait_for(|count| *count > 0);
+            let unread = tokio::time::timeout(self.linger, joined).await.is_err();
+            if unread && (self.forget)(Forget::Unread) {
+                return;
             }
         }
     }
@@ -134,29 +142,36 @@ impl Source {
 
     async fn stream(&self, was_open: &mut bool) -> Result<Ended, OriginError> {
         let last_event_id = self.feed.last_event_id();
-        let origins = self.feeds.origins();
-        let response = origins.open(&self.route, &self.request, &last_event_id).await?;
+        let response = self.origins.open(&self.route, &self.request, &last_event_id).await?;
         let (mut response, mut head) =
             match Answer::of(response, &self.route, &self.request).await? {
                 Answer::Stream(response, head) => (response, head),
                 Answer::Other(response) => return self.not_a_stream(response).await,
             };
-        let mut intake = Intake::new(&mut head, self.route.repair, self.feeds.event_bytes());
+        let mut intake = Intake::new(&mut head, self.route.repair, self.event_bytes);
         report_repairs(&self.route, head.repaired(), intake.news());
         *was_open = true;
         self.feed.set_status(Status::Open);
         self.open(head);
         while let Some(chunk) = response.chunk().await? {
             intake.push(chunk)?;
-            while let Some(frame) = intake.next_frame()? {
-                self.feed.publish(match self.route.retry {
-                    Retry::Pass => frame,
-                    Retry::Ours(_) => without_retry(frame),
-                });
-            }
-            report_repairs(&self.route, sse_layer::Repairs::NONE, intake.news());
+            self.publish(&mut intake)?;
         }
+        intake.finish(response.is_delimited());
+        self.publish(&mut intake)?;
         Ok(Ended::ForNow { reason: "the origin ended the stream".to_owned(), was_open: true })
+    }
+
+    /// Publishes the frames that have come.
+    fn publish(&self, intake: &mut Intake) -> Result<(), OriginError> {
+        while let Some(frame) = intake.next_frame()? {
+            self.feed.publish(match self.route.retry {
+                Retry::Pass => frame,
+                Retry::Ours(_) => without_retry(frame),
+            });
+        }
+        report_repairs(&self.route, Repairs::NONE, intake.news());
+        Ok(())
     }
 
     fn open(&self, head: StreamHead) {
@@ -195,18 +210,12 @@ impl Source {
         tracing::info!(route = %self.route.path, upstream = %self.route.upstream, %status, "feed closed");
         let ended = status == StatusCode::NO_CONTENT;
         if !ended {
-            self.forget();
+            (self.forget)(Forget::Now);
         }
         self.opened.send_replace(Opening::Refused(Arc::new(refusal)));
         self.feed.set_status(Status::Closed { status: status.as_u16() });
         if ended {
             self.unread().await;
-        }
-    }
-
-    fn forget(&self) {
-        if let Some(key) = &self.key {
-            self.feeds.close(key);
         }
     }
 }

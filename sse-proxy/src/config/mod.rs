@@ -6,8 +6,11 @@
 mod error;
 mod host;
 mod listener;
+mod path;
 mod route;
+mod share_by;
 mod size;
+mod upstream;
 
 use std::path::Path;
 use std::time::Duration;
@@ -17,11 +20,13 @@ use serde::Deserialize;
 pub use self::error::ConfigError;
 pub use self::host::Host;
 pub use self::listener::{Http2, KeyPair, Listener, Tls};
+pub use self::path::PathPattern;
 pub use self::route::{
-    History, Lag, LagPolicy, OnOriginError, PathPattern, Resume, Retry, Route, ShareBy, Stream,
-    Timeouts, Upstream,
+    History, Lag, LagPolicy, OnOriginError, Resume, Retry, Route, Stream, Timeouts,
 };
+pub use self::share_by::ShareBy;
 pub use self::size::Size;
+pub use self::upstream::Upstream;
 
 /// The whole configuration.
 #[derive(Clone, Debug, Default, Deserialize)]

@@ -1,15 +1,12 @@
 //! A path of ours, and how requests to it are served.
 
 use std::fmt;
-use std::net::IpAddr;
 use std::time::Duration;
 
-use http::Uri;
-use http::header::HeaderName;
 use serde::{Deserialize, Deserializer};
 use sse_layer::Repairs;
 
-use super::{Host, Size};
+use super::{Host, PathPattern, ShareBy, Size, Upstream};
 
 /// A path of ours, and how requests to it are served.
 #[derive(Clone, Debug, Deserialize)]
@@ -125,167 +122,6 @@ impl fmt::Display for Route {
         let Self { path, upstream, stream, repair, .. } = self;
         let host = self.host.as_ref().map(|host| format!("{host}")).unwrap_or_default();
         write!(f, "{host}{path} -> {upstream} ({stream:?}, repairs: {repair})")
-    }
-}
-
-/// `/x` is that path alone; `/x/*` is `/x/` and all below it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum PathPattern {
-    /// That path alone.
-    Exact(String),
-    /// All paths that begin so; ends with a slash.
-    Prefix(String),
-}
-
-impl PathPattern {
-    /// `/*`.
-    #[must_use]
-    pub fn everything() -> Self {
-        Self::Prefix("/".to_owned())
-    }
-
-    /// All paths that begin with `folder`, which ends with a slash.
-    #[must_use]
-    pub fn below(folder: &str) -> Self {
-        Self::Prefix(folder.to_owned())
-    }
-
-    /// What of `path` lies beyond the pattern, if it matches: nothing for an exact one.
-    #[must_use]
-    pub fn rest<'p>(&self, path: &'p str) -> Option<&'p str> {
-        match self {
-            Self::Exact(exact) => (exact == path).then_some(""),
-            Self::Prefix(prefix) => path.strip_prefix(prefix.as_str()),
-        }
-    }
-
-    /// How much of a path the pattern names. An exact one names more than any prefix of it.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        match self {
-            Self::Exact(path) => path.len() + 1,
-            Self::Prefix(path) => path.len(),
-        }
-    }
-
-    /// Never: a pattern begins with a slash.
-    #[must_use]
-    pub const fn is_empty(&self) -> bool {
-        false
-    }
-}
-
-impl fmt::Display for PathPattern {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Exact(path) => f.write_str(path),
-            Self::Prefix(path) => write!(f, "{path}*"),
-        }
-    }
-}
-
-impl std::str::FromStr for PathPattern {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let (path, is_prefix) = match text.strip_suffix('*') {
-            Some(prefix) => (prefix, true),
-            None => (text, false),
-        };
-        if !path.starts_with('/')
-            || path.contains(['*', '?', '#', ' '])
-            || (is_prefix && !path.ends_with('/'))
-        {
-            return Err(format!("expected \"/x\" (exact) or \"/x/*\" (prefix), found {text:?}"));
-        }
-        Ok(if is_prefix { Self::Prefix(path.to_owned()) } else { Self::Exact(path.to_owned()) })
-    }
-}
-
-impl<'de> Deserialize<'de> for PathPattern {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
-    }
-}
-
-/// The origin of a route.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Upstream {
-    /// Whether TLS is spoken to it.
-    pub tls: bool,
-    /// Its name or address, without brackets.
-    pub host: String,
-    /// Its port.
-    pub port: u16,
-    /// A path that replaces the route's.
-    pub path: Option<String>,
-}
-
-impl Upstream {
-    /// Plain HTTP at an address.
-    #[must_use]
-    pub fn plain(address: std::net::SocketAddr) -> Self {
-        let (host, port) = (address.ip().to_string(), address.port());
-        Self { tls: false, host, port, path: None }
-    }
-
-    /// `host:port`, as it is connected to.
-    #[must_use]
-    pub fn authority(&self) -> String {
-        match self.host.parse() {
-            Ok(IpAddr::V6(address)) => format!("[{address}]:{}", self.port),
-            Ok(IpAddr::V4(_)) | Err(_) => format!("{}:{}", self.host, self.port),
-        }
-    }
-}
-
-impl fmt::Display for Upstream {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let scheme = if self.tls { "https" } else { "http" };
-        let path = self.path.as_deref().unwrap_or_default();
-        write!(f, "{scheme}://{}{path}", self.authority())
-    }
-}
-
-impl std::str::FromStr for Upstream {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = |why: &str| {
-            Err(format!("{why}: expected http://HOST[:PORT][/PATH] or https://…, found {text:?}"))
-        };
-        let Ok(uri) = text.parse::<Uri>() else { return wrong("not a URL") };
-        let tls = match uri.scheme_str() {
-            Some("http") => false,
-            Some("https") => true,
-            _ => return wrong("neither http nor https"),
-        };
-        let Some(authority) = uri.authority() else { return wrong("no host") };
-        if authority.as_str().contains('@') {
-            return Err("an upstream URL cannot carry a user and password".to_owned());
-        }
-        if uri.query().is_some() {
-            return wrong("a query has no place here");
-        }
-        let host = authority.host().trim_start_matches('[').trim_end_matches(']');
-        if host.is_empty() {
-            return wrong("no host");
-        }
-        let path = uri.path();
-        Ok(Self {
-            tls,
-            host: host.to_owned(),
-            port: authority.port_u16().unwrap_or(if tls { 443 } else { 80 }),
-            path: (path != "/").then(|| path.to_owned()),
-        })
-    }
-}
-
-impl<'de> Deserialize<'de> for Upstream {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
     }
 }
 
@@ -420,35 +256,6 @@ impl Default for Timeouts {
             first_byte: Duration::from_secs(30),
             idle: Duration::ZERO,
         }
-    }
-}
-
-/// A part of a request that makes it a request for another feed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum ShareBy {
-    /// The query.
-    Query,
-    /// A header field.
-    Header(HeaderName),
-    /// A cookie, by name.
-    Cookie(String),
-}
-
-impl<'de> Deserialize<'de> for ShareBy {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        let part = match text.split_once(':') {
-            None if text == "query" => Some(Self::Query),
-            Some(("header", name)) => name.parse().ok().map(Self::Header),
-            Some(("cookie", name)) if !name.is_empty() => Some(Self::Cookie(name.to_owned())),
-            _ => None,
-        };
-        part.ok_or_else(|| {
-            let problem =
-                format!("expected \"query\", \"header:NAME\" or \"cookie:NAME\", found {text:?}");
-            serde::de::Error::custom(problem)
-        })
     }
 }
 

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::header::{ACCEPT_ENCODING, CONTENT_LENGTH, HOST};
+use http::header::{ACCEPT_ENCODING, CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderValue, StatusCode, Version};
 use pingora::connectors::http::Connector;
 use pingora::http::RequestHeader;
@@ -195,6 +195,13 @@ impl Response {
             }
         }
         Ok(&self.peeked)
+    }
+
+    /// Whether the protocol shows where the body ends, so that an end is meant and not a cut.
+    pub(crate) fn is_delimited(&self) -> bool {
+        self.session.as_http2().is_some()
+            || self.headers.contains_key(TRANSFER_ENCODING)
+            || self.headers.contains_key(CONTENT_LENGTH)
     }
 
     /// As much of the body as comes within a moment, but no more than `most` bytes.

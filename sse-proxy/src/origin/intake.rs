@@ -8,6 +8,10 @@ use super::OriginError;
 use super::decode::Decoding;
 use super::head::StreamHead;
 
+/// How often the beginning of a stream is looked at for faults that are not being mended: enough to
+/// know a server's habits.
+const LOOKS: u32 = 64;
+
 /// From the bytes of an origin's body to frames: content coding undone, cut, mended.
 pub(crate) struct Intake {
     decoding: Decoding,
@@ -17,6 +21,7 @@ pub(crate) struct Intake {
     /// Which repairs have been made, and told, so far.
     repaired: Repairs,
     hinted: Repairs,
+    looks: u32,
 }
 
 impl Intake {
@@ -29,6 +34,7 @@ impl Intake {
             transcoded: false,
             repaired: Repairs::NONE,
             hinted: Repairs::NONE,
+            looks: LOOKS,
         }
     }
 
@@ -50,6 +56,12 @@ impl Intake {
         })
     }
 
+    /// Takes the end of the body, which some repairs make a frame of. `is_meant`: the origin said
+    /// that it ends here, while a connection that closes may as well have been cut.
+    pub(crate) fn finish(&mut self, is_meant: bool) {
+        self.framer.finish(is_meant);
+    }
+
     /// What has come after the last whole frame: never an event, but a client that is sent it
     /// will see the stream end as the origin ended it.
     pub(crate) fn into_remainder(self) -> Bytes {
@@ -63,7 +75,13 @@ impl Intake {
         if self.transcoded {
             made |= Repairs::TRANSCODE;
         }
-        let hints = self.framer.hints();
+        let hints = match self.looks.checked_sub(1) {
+            Some(left) => {
+                self.looks = left;
+                self.framer.hints()
+            }
+            None => Repairs::NONE,
+        };
         let news = (made.without(self.repaired), hints.without(self.hinted));
         self.repaired |= made;
         self.hinted |= hints;
