@@ -115,10 +115,10 @@ async fn what_is_older_than_the_history_is_a_gap() {
         exchange.send(format!("id: {n}\ndata: {n}\n\n")).await;
         assert_eq!(stream.data().await, n.to_string());
     }
-    let mut back = proxy.h1().resume("/feed", "2").await;
+    let mut back = proxy.h1().resume("/feed", "3").await;
     let mut too_late = proxy.h1().resume("/feed", "1").await;
     exchange.send("id: 5\ndata: 5\n\n").await;
-    assert_eq!(back.data_of(3).await, ["3", "4", "5"]);
+    assert_eq!(back.data_of(2).await, ["4", "5"]);
     assert!(!back.text().contains("gap"));
     too_late.text_until(": gap\n\n").await;
 }
@@ -298,18 +298,37 @@ async fn a_route_has_no_more_feeds_than_it_may() {
 #[tokio::test]
 async fn a_shared_feed_carries_every_event_of_the_corpus() {
     let cases = Cases::of("parse.jsonl").await;
-    let proxy = Proxy::before(&cases.origin, SHARED).await;
+    let keys = format!("{SHARED}\nlag = {{ events = 1000 }}");
+    let proxy = Proxy::before(&cases.origin, &keys).await;
     let client = proxy.h2().await;
     for case in Case::all("parse.jsonl") {
         let expected = case_events(case.at("/expect/events"));
         for cut in case.cuts().into_iter().filter(|cut| *cut != Cut::Given) {
             let mut stream = client.open(&Cases::target("shared", &case, cut, "")).await;
             for expected in &expected {
-                let found = stream.event().await;
+                let found = stream.try_event().await;
                 let what = format!("{} {cut:?}", case.name());
+                let found = found.expect(&what);
                 assert_eq!(found.event_type, expected.event_type, "{what}");
                 assert_eq!(found.data, expected.data, "{what}");
             }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_burst_is_no_reason_to_end_a_reader_who_reads() {
+    const BURST: usize = 500;
+    let origin = Origin::start().await;
+    let proxy = Proxy::before(&origin, &format!("{SHARED}\nlag = {{ events = 10 }}")).await;
+    for client in proxy.clients().await {
+        let path = format!("/{}", client.protocol());
+        let (mut stream, mut exchange) = client.open_from(&origin, &path).await;
+        let burst: String = (0..BURST).map(|n| format!("data: {n}\n\n")).collect();
+        exchange.send(burst).await;
+        for n in 0..BURST {
+            let event = stream.try_event().await.map(|event| event.data);
+            assert_eq!(event, Ok(n.to_string()), "{}", client.protocol());
         }
     }
 }

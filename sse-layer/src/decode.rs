@@ -1,12 +1,13 @@
 //! [`Decoder`]: from the bytes of a stream to what a browser makes of them.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::time::Duration;
-use std::{fmt, str};
 
 use bytes::Bytes;
+use simdutf8::basic::from_utf8;
 
-use crate::{Field, Frame, Framer, Repairs};
+use crate::{Field, Fields, Framer, Repairs};
 
 /// An event as a browser dispatches it; the names are the standard's.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -89,9 +90,11 @@ impl Decoder {
     ///
     /// [`DecodeError::TooLong`] if a block is longer than the limit, and from then on always.
     pub fn next_event(&mut self) -> Result<Option<MessageEvent>, DecodeError> {
-        while let Some(frame) = self.framer.next_frame()? {
-            if let Some(event) = self.dispatch(&frame) {
-                return Ok(Some(event));
+        let Self { framer, last_event_id, retry } = self;
+        let mut dispatch = |fields: Fields<'_>| dispatch(fields, last_event_id, retry);
+        while let Some(event) = framer.read_fields(&mut dispatch)? {
+            if event.is_some() {
+                return Ok(event);
             }
         }
         Ok(None)
@@ -111,37 +114,50 @@ impl Decoder {
     pub fn retry(&self) -> Option<Duration> {
         self.framer.pending_retry().or(self.retry)
     }
+}
 
-    /// Applies what a block says. Gives its event, if it has data.
-    fn dispatch(&mut self, frame: &Frame) -> Option<MessageEvent> {
-        let mut event_type = b"".as_slice();
-        let mut id = None;
-        let mut data = None;
-        for field in frame.fields() {
-            match field {
-                Field::Event(value) => event_type = value,
-                Field::Id(value) => id = Some(value),
-                Field::Retry(time) => self.retry = Some(time),
-                Field::Data(line) => append_line(&mut data, line),
-                Field::Comment(_) | Field::Unknown { .. } => {}
-            }
+/// Applies what a block says. Gives its event, if it has data.
+fn dispatch(
+    mut fields: Fields<'_>,
+    last_event_id: &mut String,
+    retry: &mut Option<Duration>,
+) -> Option<MessageEvent> {
+    let mut event_type = b"".as_slice();
+    let mut id = None;
+    let mut data = None;
+    while let Some(field) = fields.next() {
+        match field {
+            Field::Event(value) => event_type = value,
+            Field::Id(value) => id = Some(value),
+            Field::Retry(time) => *retry = Some(time),
+            Field::Data(line) => append_line(&mut data, line, fields.bytes_left()),
+            Field::Comment(_) | Field::Unknown { .. } => {}
         }
-        if let Some(id) = id {
-            self.last_event_id = text(id).into_owned();
-        }
-        data.map(|data| MessageEvent {
-            event_type: text(if event_type.is_empty() { b"message" } else { event_type })
-                .into_owned(),
-            data,
-            last_event_id: self.last_event_id.clone(),
-        })
     }
+    if let Some(id) = id {
+        last_event_id.clear();
+        last_event_id.push_str(&text(id));
+    }
+    data.map(|data| MessageEvent {
+        event_type: if event_type.is_empty() {
+            "message".to_owned()
+        } else {
+            text(event_type).into_owned()
+        },
+        data,
+        last_event_id: last_event_id.clone(),
+    })
 }
 
 /// Adds a line to the data, which is joined by LF.
-fn append_line(data: &mut Option<String>, line: &[u8]) {
+fn append_line(data: &mut Option<String>, line: &[u8], bytes_left: usize) {
     match data {
-        None => *data = Some(text(line).into_owned()),
+        None => {
+            // Room for the lines to come, so that it need not grow with each.
+            let mut first = String::with_capacity(line.len() + bytes_left);
+            first.push_str(&text(line));
+            *data = Some(first);
+        }
         Some(data) => {
             data.push('\n');
             data.push_str(&text(line));
@@ -153,7 +169,7 @@ fn append_line(data: &mut Option<String>, line: &[u8]) {
 /// values one by one gives what decoding the whole stream would.
 fn text(value: &[u8]) -> Cow<'_, str> {
     // The lossy conversion goes byte by byte even where nothing is lost.
-    str::from_utf8(value).map_or_else(|_| String::from_utf8_lossy(value), Cow::Borrowed)
+    from_utf8(value).map_or_else(|_| String::from_utf8_lossy(value), Cow::Borrowed)
 }
 
 /// Why a stream cannot be read any further.

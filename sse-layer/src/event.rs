@@ -99,34 +99,42 @@ impl Event {
     pub fn encode(&self, out: &mut BytesMut) {
         out.reserve(self.size_hint());
         if let Some(comment) = &self.comment {
-            put_lines(out, b": ", comment);
+            put_lines(out, COMMENT, comment);
         }
         if let Some(EventType(event_type)) = &self.event_type {
-            put_line(out, b"event: ", event_type.as_bytes());
+            put_line(out, EVENT, event_type.as_bytes());
         }
         if let Some(EventId(id)) = &self.id {
-            put_line(out, b"id: ", id.as_bytes());
+            put_line(out, ID, id.as_bytes());
         }
         if let Some(retry) = self.retry {
-            put_line(out, b"retry: ", retry.as_millis().min(MAX_RETRY_MS).to_string().as_bytes());
+            put_line(out, RETRY, retry.as_millis().min(MAX_RETRY_MS).to_string().as_bytes());
         }
         if let Some(data) = &self.data {
-            put_lines(out, b"data: ", data);
+            put_lines(out, DATA, data);
         }
         out.put_u8(b'\n');
     }
 
-    /// Room for the frame if no value has line breaks.
+    /// The length of the frame, if no value has line breaks and there is no reconnection time.
+    /// Bytes that fill their room can be shared without another allocation.
     fn size_hint(&self) -> usize {
-        let value = |v: Option<usize>| v.map_or(0, |len| len + "retry: \n".len());
-        value(self.comment.as_ref().map(|v| v.len()))
-            + value(self.event_type.as_ref().map(|v| v.0.len()))
-            + value(self.id.as_ref().map(|v| v.0.len()))
-            + value(self.retry.map(|_| 10))
-            + value(self.data.as_ref().map(|v| v.len()))
+        let line = |name: &[u8], value: &str| name.len() + value.len() + 1;
+        self.comment.as_ref().map_or(0, |comment| line(COMMENT, comment))
+            + self.event_type.as_ref().map_or(0, |event_type| line(EVENT, &event_type.0))
+            + self.id.as_ref().map_or(0, |id| line(ID, &id.0))
+            + self.retry.map_or(0, |_| line(RETRY, "1234567890"))
+            + self.data.as_ref().map_or(0, |data| line(DATA, data))
             + 1
     }
 }
+
+// What each kind of line starts with.
+const COMMENT: &[u8] = b": ";
+const EVENT: &[u8] = b"event: ";
+const ID: &[u8] = b"id: ";
+const RETRY: &[u8] = b"retry: ";
+const DATA: &[u8] = b"data: ";
 
 /// Writes `value`, which has no line break, as one line.
 fn put_line(out: &mut BytesMut, name: &[u8], value: &[u8]) {

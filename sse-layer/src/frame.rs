@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use memchr::{memchr, memchr2};
+use memchr::memchr2;
 
 use crate::Event;
 use crate::event::is_id;
@@ -124,9 +124,10 @@ pub enum Field<'a> {
 
 impl<'a> Field<'a> {
     /// Interprets one line, which is not empty and has no line end.
+    #[inline]
     pub(crate) fn of(line: &'a [u8]) -> Self {
         let (name, value) = split(line);
-        let value = value.map_or(b"".as_slice(), |v| v.strip_prefix(b" ").unwrap_or(v));
+        let value = value.map_or(b"".as_slice(), without_space);
         match name {
             b"data" => Self::Data(value),
             b"event" => Self::Event(value),
@@ -139,11 +140,24 @@ impl<'a> Field<'a> {
 }
 
 /// A line's name, and what follows its first colon.
+#[inline]
 pub(crate) fn split(line: &[u8]) -> (&[u8], Option<&[u8]>) {
-    match memchr(b':', line).and_then(|colon| line.split_at_checked(colon)) {
+    // By far the most frequent.
+    if let Some(value) = line.strip_prefix(b"data:") {
+        return (b"data", Some(value));
+    }
+    // Names are short: a vectorised search would cost more than it saves.
+    let colon = line.iter().position(|byte| *byte == b':');
+    match colon.and_then(|colon| line.split_at_checked(colon)) {
         Some((name, rest)) => (name, rest.get(1..)),
         None => (line, None),
     }
+}
+
+/// Without the one space that may follow the colon.
+#[inline]
+pub(crate) fn without_space(value: &[u8]) -> &[u8] {
+    value.strip_prefix(b" ").unwrap_or(value)
 }
 
 /// The number that `digits` are. The standard sets no bound; like browsers, more than 64 bits
@@ -172,6 +186,19 @@ impl<'a> Fields<'a> {
         Self { lines: Lines::of(block) }
     }
 
+    /// The field of a block of one line, all line ends LF.
+    pub(crate) fn lone(block: &'a [u8]) -> Self {
+        match block.strip_suffix(b"\n\n") {
+            Some(line) => Self { lines: Lines { rest: b"", lone: Some(line) } },
+            None => Self::of(block),
+        }
+    }
+
+    /// How long the lines are that are left.
+    pub(crate) const fn bytes_left(&self) -> usize {
+        self.lines.rest.len()
+    }
+
     /// The last valid `retry` of those that are left.
     pub(crate) fn retry(self) -> Option<Duration> {
         last(self, |field| match field {
@@ -184,6 +211,7 @@ impl<'a> Fields<'a> {
 impl<'a> Iterator for Fields<'a> {
     type Item = Field<'a>;
 
+    #[inline]
     fn next(&mut self) -> Option<Field<'a>> {
         self.lines.next().filter(|line| !line.is_empty()).map(Field::of)
     }
@@ -193,18 +221,24 @@ impl<'a> Iterator for Fields<'a> {
 #[derive(Clone, Debug)]
 pub(crate) struct Lines<'a> {
     rest: &'a [u8],
+    /// The first line, if it is known to be the only one.
+    lone: Option<&'a [u8]>,
 }
 
 impl<'a> Lines<'a> {
     pub(crate) const fn of(bytes: &'a [u8]) -> Self {
-        Self { rest: bytes }
+        Self { rest: bytes, lone: None }
     }
 }
 
 impl<'a> Iterator for Lines<'a> {
     type Item = &'a [u8];
 
+    #[inline]
     fn next(&mut self) -> Option<&'a [u8]> {
+        if self.lone.is_some() {
+            return self.lone.take();
+        }
         let (line, rest) = self.rest.split_at_checked(memchr2(b'\r', b'\n', self.rest)?)?;
         self.rest = rest.strip_prefix(b"\r\n").or_else(|| rest.get(1..))?;
         Some(line)

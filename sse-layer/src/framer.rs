@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use self::cut::Cutter;
+use self::cut::{Block, Cutter};
 use crate::DecodeError;
 use crate::frame::{Fields, Frame};
 use crate::repair::{self, Repairs};
@@ -111,14 +111,25 @@ impl Framer {
     /// [`DecodeError::TooLong`] if a block is longer than the limit, and from then on always.
     pub fn next_frame(&mut self) -> Result<Option<Frame>, DecodeError> {
         let Some(block) = self.cutter.next_block()? else { return Ok(None) };
-        self.repaired |= block.made;
-        self.hints |= block.hints.without(self.repairs);
-        if block.is_odd {
-            self.hints |= repair::hints(&block.bytes).without(self.repairs);
-        }
-        let has_cr = block.has_cr && self.repairs.contains(Repairs::NORMALISE_EOL);
-        let bytes = if block.is_odd || has_cr { self.mend(block.bytes) } else { block.bytes };
-        Ok(Some(Frame::new(bytes)))
+        let mended = self.mend(&block);
+        let bytes = self.cutter.take(block);
+        Ok(Some(Frame::new(mended.map_or(bytes, Bytes::from))))
+    }
+
+    /// What `read` makes of the fields of the next whole block. Unlike with
+    /// [`next_frame`](Self::next_frame), no bytes are kept, and those of one line are not
+    /// searched for its end again.
+    pub(crate) fn read_fields<T>(
+        &mut self,
+        read: impl FnOnce(Fields<'_>) -> T,
+    ) -> Result<Option<T>, DecodeError> {
+        let Some(block) = self.cutter.next_block()? else { return Ok(None) };
+        let mended = self.mend(&block);
+        let bytes = mended.as_deref().unwrap_or_else(|| self.cutter.peek(&block));
+        let fields = if block.is_lone_line { Fields::lone(bytes) } else { Fields::of(bytes) };
+        let result = read(fields);
+        self.cutter.skip(&block);
+        Ok(Some(result))
     }
 
     /// Whether a block has begun and is not closed. Frames that were not taken yet count too.
@@ -162,9 +173,20 @@ impl Framer {
         self.hints | (pending | self.cutter.pending_hints()).without(self.repairs)
     }
 
-    fn mend(&mut self, block: Bytes) -> Bytes {
-        let Some((mended, made)) = repair::mend(&block, self.repairs) else { return block };
+    /// The block with the repairs that it needs, if any.
+    fn mend(&mut self, block: &Block) -> Option<Vec<u8>> {
+        self.repaired |= block.made;
+        self.hints |= block.hints.without(self.repairs);
+        let has_cr = block.has_cr && self.repairs.contains(Repairs::NORMALISE_EOL);
+        if !block.is_odd && !has_cr {
+            return None;
+        }
+        let bytes = self.cutter.peek(block);
+        if block.is_odd {
+            self.hints |= repair::hints(bytes).without(self.repairs);
+        }
+        let (mended, made) = repair::mend(bytes, self.repairs)?;
         self.repaired |= made;
-        Bytes::from(mended)
+        Some(mended)
     }
 }

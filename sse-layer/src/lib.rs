@@ -30,6 +30,7 @@
 //! - [`Decoder`] reads events as a browser does. [`Framer`] cuts a stream into the bytes of its
 //!   events without changing them, unless asked for [`Repairs`].
 //! - The module [`feed`] numbers and keeps events, for any number of readers.
+//! - The module [`mux`] sends many feeds on one stream.
 //!
 //! It works with any server that speaks [`tower_service::Service`] and [`http_body::Body`]. Of
 //! tokio it uses timers and synchronisation. The feature `axum` makes [`EventStream`] a response
@@ -46,6 +47,7 @@
 //! | a comment as first bytes | servers and proxies send a head only when there is something to follow it |
 
 mod decode;
+mod drain;
 mod event;
 pub mod feed;
 mod frame;
@@ -55,10 +57,13 @@ mod jitter;
 mod keep_alive;
 mod last_event_id;
 pub mod layer;
+pub mod mux;
+pub mod observe;
 mod repair;
 pub mod stream;
 
 pub use decode::{DecodeError, Decoder, MessageEvent};
+pub use drain::{Drain, Draining};
 pub use event::{Event, EventId, EventType, InvalidValue};
 pub use frame::{Field, Fields, Frame};
 pub use framer::Framer;

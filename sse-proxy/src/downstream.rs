@@ -27,6 +27,9 @@ const RETRY_JITTER: f64 = 0.33;
 /// The reconnection time of clients that are sent away for a restart.
 const DRAIN_RETRY: Duration = Duration::from_secs(3);
 
+/// How long a broken HTTP/2 stream may take to send what came before the break.
+const LAST_MOMENT: Duration = Duration::from_millis(100);
+
 /// Why a stream ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
@@ -154,6 +157,9 @@ impl Downstream {
         if orderly {
             // The client may be gone by now, which is no news.
             let _ = self.io.finish().await;
+        } else if end == End::OriginFailed && matches!(self.io, Io::H2(_)) {
+            // An HTTP/2 stream that is reset forgets what it has not sent yet.
+            tokio::time::sleep(LAST_MOMENT).await;
         }
     }
 }

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use bytes::Bytes;
 use form_urlencoded::Serializer;
-use http::header::{ACCEPT, AUTHORIZATION, COOKIE, HeaderName, ORIGIN};
+use http::header::{ACCEPT, AUTHORIZATION, COOKIE, HOST, HeaderName, ORIGIN};
 use http::{HeaderMap, HeaderValue};
 
 use crate::config::{Route, ShareBy};
@@ -83,18 +83,16 @@ impl Request {
             .iter()
             .map(|part| match part {
                 ShareBy::Query => self.query.as_ref().map(|query| query.clone().into_bytes()),
+                ShareBy::Header(name) if *name == HOST => {
+                    Some(self.authority.to_ascii_lowercase().into_bytes())
+                }
                 ShareBy::Header(name) => self.headers.get(name).map(|v| v.as_bytes().to_vec()),
                 ShareBy::Cookie(name) => self.cookie(name).map(|v| v.as_bytes().to_vec()),
             })
             .collect();
         // An origin that allows one site by name must be asked for each.
         parts.push(self.headers.get(ORIGIN).map(|origin| origin.as_bytes().to_vec()));
-        FeedKey {
-            route: route.path.to_string(),
-            authority: self.authority.clone(),
-            path: self.path.clone(),
-            parts,
-        }
+        FeedKey { route: route.path.to_string(), path: self.path.clone(), parts }
     }
 
     /// The request that is made once for all readers: with nothing in it that is one client's.
@@ -140,7 +138,6 @@ impl Request {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct FeedKey {
     pub(crate) route: String,
-    authority: String,
     path: String,
     parts: Vec<Option<Vec<u8>>>,
 }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use http::HeaderMap;
 use http::header::CONTENT_LENGTH;
+use http::{HeaderMap, StatusCode};
 use pingora::http::ResponseHeader;
 use pingora::protocols::http::ServerSession;
 use sse_layer::Event;
@@ -60,7 +60,8 @@ pub(crate) async fn serve(
 
 /// The route's bounds on how far a reader may fall behind.
 pub(crate) fn lag(route: &Route) -> Lag {
-    Lag::default().events(route.lag.events).bytes(route.lag.bytes.0 as u64)
+    let lag = &route.lag;
+    Lag::default().events(lag.events).bytes(lag.bytes.0 as u64).policy(lag.policy.into())
 }
 
 async fn write_all(
@@ -87,6 +88,7 @@ async fn write_all(
                     frames.extend_from_slice(entry.frame().bytes());
                 }
                 Item::Gap { .. } => Event::new().comment("gap").encode(&mut frames),
+                Item::Lagged { missed, .. } => missed.event().encode(&mut frames),
                 Item::Status { status: Status::Closed { .. }, .. } => closed = true,
                 _ => {}
             }
@@ -114,7 +116,9 @@ async fn pass(mut session: ServerSession, refusal: &Refusal) -> pingora::Result<
     for (name, value) in &headers {
         head.append_header(name, value)?;
     }
-    head.insert_header(CONTENT_LENGTH, refusal.body.len())?;
+    if refusal.status != StatusCode::NO_CONTENT && refusal.status != StatusCode::NOT_MODIFIED {
+        head.insert_header(CONTENT_LENGTH, refusal.body.len())?;
+    }
     session.write_response_header(Box::new(head)).await?;
     session.write_response_body(refusal.body.clone(), true).await?;
     session.finish().await?;

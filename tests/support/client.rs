@@ -16,6 +16,9 @@ use tokio::net::TcpStream;
 
 use super::{Exchange, Origin, Tls, within};
 
+/// The host that clients name, whatever address they connect to.
+pub(crate) const HOST_NAME: &str = "proxy.example";
+
 /// A request's body.
 pub(crate) type Body = BoxBody<Bytes, Infallible>;
 
@@ -84,7 +87,7 @@ impl Client {
         &self,
         mut request: Request<Body>,
     ) -> Result<http::Response<Incoming>, hyper::Error> {
-        let host = HeaderValue::try_from(self.address.to_string()).expect("an address");
+        let host = HeaderValue::from_static(HOST_NAME);
         match &self.connection {
             Connection::Each => {
                 request.headers_mut().entry(HOST).or_insert(host);
@@ -188,13 +191,17 @@ impl Response {
     /// The rest of the body, and how it ended.
     pub(crate) async fn rest(&mut self) -> (Vec<u8>, Ending) {
         let mut rest = Vec::new();
-        loop {
-            match self.chunk().await {
-                Some(Ok(bytes)) => rest.extend_from_slice(&bytes),
-                Some(Err(_)) => return (rest, Ending::BrokenOff),
-                None => return (rest, Ending::Orderly),
+        let ending = async {
+            loop {
+                match self.chunk().await {
+                    Some(Ok(bytes)) => rest.extend_from_slice(&bytes),
+                    Some(Err(_)) => return Ending::BrokenOff,
+                    None => return Ending::Orderly,
+                }
             }
-        }
+        };
+        let ending = within("the end of a body", ending).await;
+        (rest, ending)
     }
 
     /// The whole body, as text.
@@ -247,14 +254,17 @@ impl Stream {
 
     /// The next event, or how the stream ended instead.
     pub(crate) async fn try_event(&mut self) -> Result<MessageEvent, Ending> {
-        loop {
-            if let Some(event) = self.decoded() {
-                return Ok(event);
+        let next = async {
+            loop {
+                if let Some(event) = self.decoded() {
+                    return Ok(event);
+                }
+                if let Some(ending) = self.read().await {
+                    return Err(ending);
+                }
             }
-            if let Some(ending) = self.read().await {
-                return Err(ending);
-            }
-        }
+        };
+        within("an event", next).await
     }
 
     /// The next event.
@@ -289,6 +299,10 @@ impl Stream {
 
     /// What the body says, from where this was last asked up to and with `mark`.
     pub(crate) async fn text_until(&mut self, mark: &str) -> String {
+        within(mark, self.read_until(mark)).await
+    }
+
+    async fn read_until(&mut self, mark: &str) -> String {
         loop {
             let new = self.bytes.get(self.told..).unwrap_or_default();
             let found = new.windows(mark.len()).position(|part| part == mark.as_bytes());

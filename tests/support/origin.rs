@@ -276,12 +276,12 @@ impl Exchange {
 
     /// Writes bytes as they are. That nobody takes them is for the client's side to find out.
     pub(crate) async fn raw(&mut self, bytes: impl AsRef<[u8]>) {
-        let _ = self.io.get_mut().write_all(bytes.as_ref()).await;
+        let _ = self.try_raw(bytes.as_ref()).await;
     }
 
     /// Writes bytes as they are, or tells that nobody takes them any more.
     pub(crate) async fn try_raw(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.io.get_mut().write_all(bytes).await
+        within("the proxy takes bytes", self.io.get_mut().write_all(bytes)).await
     }
 
     /// Answers with the head of an event stream.

@@ -19,24 +19,48 @@ pub struct Entry {
     pub(super) at: Instant,
     /// The last event ID when this event is dispatched: the origin's, or empty.
     pub(super) id: Bytes,
-    /// Sum of the sizes of all frames of the feed before this one.
-    pub(super) before: u64,
+    /// All of the feed before this one.
+    pub(super) before: Sums,
+    /// What it is about, if a newer event may stand for it.
+    pub(super) key: Option<Bytes>,
     cursor: Cursor,
     frame: Frame,
     mux: OnceLock<Option<Bytes>>,
 }
 
+/// How much of a feed comes before some point. The difference of two of these tells how much lies
+/// between two points without walking over it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Sums {
+    /// Number of events.
+    pub(super) events: u64,
+    /// Size of their frames.
+    pub(super) bytes: u64,
+}
+
 impl Entry {
-    pub(super) fn new(cursor: Cursor, frame: Frame, id: Bytes, before: u64) -> Self {
+    pub(super) fn new(
+        cursor: Cursor,
+        frame: Frame,
+        id: Bytes,
+        key: Option<Bytes>,
+        before: Sums,
+    ) -> Self {
         Self {
             seq: cursor.seq,
             at: Instant::now(),
             id,
             before,
+            key,
             cursor,
             frame,
             mux: OnceLock::new(),
         }
+    }
+
+    /// The id that a client knows this event by, or else could.
+    pub(super) fn name(&self) -> Bytes {
+        if self.id.is_empty() { self.cursor.to_string().into() } else { self.id.clone() }
     }
 
     pub(super) fn len(&self) -> usize {

@@ -1,12 +1,14 @@
 //! The newest part of a feed, kept for readers who come back.
 
-use std::collections::VecDeque;
-use std::sync::Arc;
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::time::Instant;
 
-use super::entry::Entry;
+use super::Lag;
+use super::entry::{Entry, Sums};
 
 /// How much of a feed is kept: whatever bound is met first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,30 +61,57 @@ pub(super) struct History {
     bytes: usize,
     /// Everything of this feed up to this number is gone; everything after it is in `entries`.
     floor: u64,
-    /// Size of all frames ever appended: the difference of two of these tells how many bytes lie
-    /// between two entries without walking over them.
-    total: u64,
+    /// All that was ever appended.
+    total: Sums,
+    /// The number of the newest entry of each key.
+    newest_of: HashMap<Bytes, u64>,
+    /// The number of the last entry that was dropped while nothing newer stood for it.
+    lost: u64,
+    /// The name of the next entry, for readers who have all there is.
+    next_name: Option<Arc<OnceLock<Bytes>>>,
+}
+
+/// A place in a feed: after the event with number `seq`, with which the feed has had `events`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Mark {
+    pub(super) seq: u64,
+    pub(super) events: u64,
 }
 
 impl History {
     pub(super) fn new(limits: HistoryLimits, floor: u64) -> Self {
-        Self { entries: VecDeque::new(), limits, bytes: 0, floor, total: 0 }
+        Self {
+            entries: VecDeque::new(),
+            limits,
+            bytes: 0,
+            floor,
+            total: Sums::default(),
+            newest_of: HashMap::new(),
+            lost: floor,
+            next_name: None,
+        }
     }
 
     /// Appends what `entry` builds from the sum of all sizes before it, and drops what is over
     /// the limits.
-    pub(super) fn push(&mut self, entry: impl FnOnce(u64) -> Entry) -> Arc<Entry> {
-        let entry = Arc::new(entry(self.total));
-        self.total += entry.len() as u64;
+    pub(super) fn push(&mut self, entry: impl FnOnce(Sums) -> Entry) {
+        let entry = entry(self.total);
+        self.total.events += 1;
+        self.total.bytes += entry.len() as u64;
         self.bytes += entry.len();
-        self.entries.push_back(Arc::clone(&entry));
+        if let Some(next_name) = self.next_name.take() {
+            next_name.get_or_init(|| entry.name());
+        }
+        if let Some(key) = &entry.key {
+            self.newest_of.insert(key.clone(), entry.seq);
+        }
+        self.entries.push_back(Arc::new(entry));
         while self.entries.len() > self.limits.events.max(1)
             || (self.bytes > self.limits.bytes && self.entries.len() > 1)
         {
             self.drop_oldest();
         }
         self.expire();
-        entry
     }
 
     /// Drops what is too old. The age is looked at whenever the feed is written to or joined,
@@ -95,18 +124,39 @@ impl History {
     }
 
     fn drop_oldest(&mut self) {
-        if let Some(entry) = self.entries.pop_front() {
-            self.bytes -= entry.len();
-            self.floor = entry.seq;
+        let Some(entry) = self.entries.pop_front() else { return };
+        self.bytes -= entry.len();
+        self.floor = entry.seq;
+        if !self.is_superseded(&entry) {
+            self.lost = entry.seq;
+            if let Some(key) = &entry.key {
+                self.newest_of.remove(key);
+            }
         }
+    }
+
+    /// Whether a newer event stands for this one.
+    pub(super) fn is_superseded(&self, entry: &Entry) -> bool {
+        let newest = entry.key.as_ref().and_then(|key| self.newest_of.get(key));
+        newest.is_some_and(|newest| *newest > entry.seq)
     }
 
     pub(super) fn floor(&self) -> u64 {
         self.floor
     }
 
+    /// The number of the newest event, gone or not.
+    pub(super) fn newest(&self) -> u64 {
+        self.entries.back().map_or(self.floor, |entry| entry.seq)
+    }
+
     pub(super) fn len(&self) -> usize {
         self.entries.len()
+    }
+
+    #[cfg(test)]
+    pub(super) fn keys(&self) -> usize {
+        self.newest_of.len()
     }
 
     /// The entries after number `seq`, oldest first.
@@ -115,11 +165,46 @@ impl History {
         self.entries.range(start..)
     }
 
+    /// Whether everything after number `seq` is still there, or has something newer that stands
+    /// for it.
+    pub(super) fn stands_for_all_after(&self, seq: u64) -> bool {
+        self.lost <= seq
+    }
+
     /// How many events, and how many bytes of frames, come after number `seq`.
     pub(super) fn behind(&self, seq: u64) -> (usize, u64) {
         let mut after = self.after(seq);
         let events = after.len();
-        (events, after.next().map_or(0, |first| self.total - first.before))
+        (events, after.next().map_or(0, |first| self.total.bytes - first.before.bytes))
+    }
+
+    /// The place after number `seq`, which is not before the oldest entry.
+    pub(super) fn mark(&self, seq: u64) -> Mark {
+        Mark { seq, events: self.total.events - self.after(seq).len() as u64 }
+    }
+
+    /// The place before the oldest entry.
+    pub(super) fn oldest(&self) -> Mark {
+        self.mark(self.floor)
+    }
+
+    /// The first place that is not too far behind.
+    pub(super) fn within(&self, lag: &Lag) -> Mark {
+        let too_many = self.entries.len().saturating_sub(lag.events.max(1));
+        let total = self.total.bytes;
+        let too_large = self.entries.partition_point(|e| total - e.before.bytes > lag.bytes);
+        let skipped = too_many.max(too_large.min(self.entries.len().saturating_sub(1)));
+        let last = skipped.checked_sub(1).and_then(|last| self.entries.get(last));
+        last.map_or_else(|| self.oldest(), |last| self.mark(last.seq))
+    }
+
+    /// What the event after number `seq` is known by, as soon as there is one.
+    pub(super) fn name_after(&mut self, seq: u64) -> Arc<OnceLock<Bytes>> {
+        let name = self.after(seq).next().map(|entry| entry.name());
+        match name {
+            Some(name) => Arc::new(name.into()),
+            None => Arc::clone(self.next_name.get_or_insert_default()),
+        }
     }
 
     /// The number after which a reader goes on whose last event had `id`.

@@ -33,10 +33,15 @@
 mod cursor;
 mod entry;
 mod history;
+mod item;
+mod lag;
 mod log;
+mod options;
 mod reader;
 mod signal;
 mod status;
+mod stream;
+mod tap;
 #[cfg(test)]
 mod tests;
 
@@ -53,38 +58,17 @@ pub use self::cursor::{Cursor, Epoch, InvalidCursor};
 pub use self::entry::Entry;
 use self::history::History;
 pub use self::history::HistoryLimits;
+pub use self::item::Item;
+pub use self::lag::{Lag, LagPolicy, Lagged, Missed};
 pub use self::log::Log;
 use self::log::lock;
-pub use self::reader::{Item, Lag, Lagged, Reader, Start};
+pub use self::options::FeedOptions;
+use self::options::KeyOf;
+pub use self::reader::{Reader, Start};
 use self::signal::Signal;
 pub use self::status::Status;
-use crate::Frame;
-
-/// What a feed keeps, and what it adds.
-#[derive(Clone, Debug, Default)]
-#[non_exhaustive]
-pub struct FeedOptions {
-    /// How much is kept for readers who come back.
-    pub history: HistoryLimits,
-    /// What readers are told of the feed until the first [`Feed::set_status`].
-    pub status: Status,
-}
-
-impl FeedOptions {
-    /// Sets how much is kept for readers who come back.
-    #[must_use]
-    pub fn history(mut self, history: HistoryLimits) -> Self {
-        self.history = history;
-        self
-    }
-
-    /// Sets what readers are told of the feed at first.
-    #[must_use]
-    pub fn status(mut self, status: Status) -> Self {
-        self.status = status;
-        self
-    }
-}
+pub use self::stream::FeedStream;
+use crate::{Frame, LastEventId};
 
 /// One stream of events, numbered, kept for a while, read by any number of readers.
 ///
@@ -94,6 +78,9 @@ pub struct Feed(Arc<Shared>);
 
 struct Shared {
     log: Log,
+    /// For the readers of [`Feed::stream`].
+    lag: Lag,
+    key: Option<KeyOf>,
     state: Mutex<State>,
     /// Number of the newest entry, to see without the lock that there is nothing new.
     newest: AtomicU64,
@@ -119,6 +106,8 @@ impl Feed {
     fn new(log: Log, options: FeedOptions, birth: u64) -> Self {
         Self(Arc::new(Shared {
             log,
+            lag: options.lag,
+            key: options.key,
             state: Mutex::new(State {
                 history: History::new(options.history, birth),
                 last_id: Bytes::new(),
@@ -144,6 +133,27 @@ impl Feed {
     /// keep-alives of their own.
     pub fn publish(&self, frame: impl Into<Frame>) {
         let frame = frame.into();
+        let key = self.0.key.as_ref().and_then(|key_of| key_of.key(&frame));
+        self.append(&frame, key);
+    }
+
+    /// Appends an event that is about `key`, as [`publish`](Self::publish) does: for readers with
+    /// [`LagPolicy::Conflate`], it stands for the events with this key before it.
+    ///
+    /// ```
+    /// use sse_layer::Event;
+    /// use sse_layer::feed::{FeedOptions, Lag, LagPolicy, Log};
+    ///
+    /// let lag = Lag::default().policy(LagPolicy::Conflate);
+    /// let prices = Log::new().feed(FeedOptions::default().lag(lag));
+    /// prices.publish_keyed("EUR/USD", Event::new().data("1.0842"));
+    /// prices.publish_keyed("EUR/USD", Event::new().data("1.0843"));
+    /// ```
+    pub fn publish_keyed(&self, key: impl Into<Bytes>, frame: impl Into<Frame>) {
+        self.append(&frame.into(), Some(key.into()));
+    }
+
+    fn append(&self, frame: &Frame, key: Option<Bytes>) {
         let id = frame.id().map(Bytes::copy_from_slice);
         let retry = frame.retry();
         let has_data = frame.has_data();
@@ -159,13 +169,57 @@ impl Feed {
             state.retry = retry.or(state.retry);
             let added =
                 if has_data && !state.has_ids { format!("id: {cursor}\n") } else { String::new() };
-            let frame = copy_with(&added, &frame);
+            let frame = copy_with(&added, frame);
             let id = state.last_id.clone();
-            state.history.push(|before| Entry::new(cursor, frame, id, before));
+            state.history.push(|before| Entry::new(cursor, frame, id, key, before));
             drop(state);
             self.0.newest.store(cursor.seq, Ordering::Relaxed);
         });
         self.wake();
+    }
+
+    /// The feed as a response: what came after the last event that the client has, then each
+    /// event as it is published, until the feed is [closed](Self::close).
+    ///
+    /// A handler that lets clients come back without loss takes three lines:
+    ///
+    #[cfg_attr(feature = "axum", doc = "```")]
+    #[cfg_attr(not(feature = "axum"), doc = "```ignore")]
+    /// use axum::{Router, extract::State, response::IntoResponse, routing::get};
+    /// use sse_layer::feed::{Feed, FeedOptions, Log};
+    /// use sse_layer::{Event, LastEventId, SseLayer};
+    ///
+    /// async fn news(State(feed): State<Feed>, last: Option<LastEventId>) -> impl IntoResponse {
+    ///     feed.stream(last.as_ref())
+    /// }
+    ///
+    /// let feed = Log::new().feed(FeedOptions::default());
+    /// feed.publish(Event::new().data("hello"));
+    /// let app: Router =
+    ///     Router::new().route("/news", get(news)).layer(SseLayer::new()).with_state(feed);
+    /// ```
+    pub fn stream(&self, last: Option<&LastEventId>) -> FeedStream {
+        FeedStream::new(self, self.0.lag, last)
+    }
+
+    /// Ends the feed for good: its readers get the events from before, and then their streams end.
+    /// Those who come back are answered 204, which tells a browser not to come again.
+    ///
+    /// Nothing should be published to it any more. History stays for as long as it would have.
+    pub fn close(&self) {
+        self.set_status(Status::Closed { status: 204 });
+    }
+
+    /// The log that numbers its events.
+    #[must_use]
+    pub fn log(&self) -> &Log {
+        &self.0.log
+    }
+
+    /// How far the readers that [`stream`](Self::stream) makes may fall behind.
+    #[must_use]
+    pub fn lag(&self) -> Lag {
+        self.0.lag
     }
 
     /// Tells the readers what has become of the feed's source.

@@ -1,180 +1,38 @@
-//! Any interleaving of publishing, subscribing, lagging and leaving gives each reader exactly the
-//! events that it is due, in order, or tells it of the gap.
+//! Feeds and their readers, seen from inside. What readers are due in general is in `properties`.
+
+mod lag;
+mod properties;
+mod stream;
 
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use proptest::prelude::*;
 use tokio::time::advance;
 
 use super::*;
 use crate::Event;
 
-/// What a step does to the log.
-#[derive(Clone, Debug)]
-enum Step {
-    /// Publishes to a feed, with an id of the source's own or without.
-    Publish { feed: usize, with_id: bool },
-    /// A new reader of some feeds, live or after some event that was published before.
-    Subscribe { feeds: [bool; 3], after: Option<prop::sample::Index> },
-    /// A reader takes what is there.
-    Read(prop::sample::Index),
-    /// A reader goes away.
-    Leave(prop::sample::Index),
-}
-
-const HISTORY: usize = 8;
-const LAG: usize = 5;
-
-fn step() -> impl Strategy<Value = Step> {
-    prop_oneof![
-        8 => (0..3_usize, any::<bool>()).prop_map(|(feed, with_id)| Step::Publish { feed, with_id }),
-        2 => (any::<[bool; 3]>(), any::<Option<prop::sample::Index>>())
-            .prop_map(|(feeds, after)| Step::Subscribe { feeds, after }),
-        4 => any::<prop::sample::Index>().prop_map(Step::Read),
-        1 => any::<prop::sample::Index>().prop_map(Step::Leave),
-    ]
-}
-
-/// The plain truth about one reader.
-struct Expected {
-    reader: Reader,
-    /// Feeds by the reader's numbers.
-    feeds: Vec<usize>,
-    /// Per feed of the reader: events (by number in the log) that it is due and has not had.
-    due: Vec<Vec<u64>>,
-    /// Per feed: how many of those were published before it came.
-    old: Vec<usize>,
-    /// Per feed: whether a gap must be told.
-    gap: Vec<bool>,
-}
-
 fn poll(reader: &mut Reader, items: &mut Vec<Item>) -> Poll<Result<(), Lagged>> {
     reader.poll_next(&mut Context::from_waker(Waker::noop()), items)
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(512))]
-
-    #[test]
-    fn readers_get_what_they_are_due_or_are_told(steps in prop::collection::vec(step(), 0..120)) {
-        let log = Log::new();
-        let limits = HistoryLimits::default().events(HISTORY);
-        let options = FeedOptions::default().history(limits);
-        let feeds: Vec<Feed> = (0..3).map(|_| log.feed(options.clone())).collect();
-        let births: Vec<u64> = (1..=3).collect();
-        // Every event, as (feed, number in the log).
-        let mut published: Vec<(usize, u64)> = Vec::new();
-        let mut readers: Vec<Expected> = Vec::new();
-        for step in steps {
-            match step {
-                Step::Publish { feed, with_id } => {
-                    let event = Event::new().data("x");
-                    let id = (log.cursor().seq + 1).into();
-                    feeds[feed].publish(if with_id { event.id(id) } else { event });
-                    let seq = log.cursor().seq;
-                    published.push((feed, seq));
-                    for reader in &mut readers {
-                        for (number, known) in reader.feeds.iter().enumerate() {
-                            if *known == feed {
-                                reader.due[number].push(seq);
-                            }
-                        }
-                    }
-                }
-                Step::Subscribe { feeds: wanted, after } => {
-                    let after = after.filter(|_| !published.is_empty())
-                        .map(|index| published[index.index(published.len())].1);
-                    let mut new = Expected {
-                        reader: Reader::new(Lag::default().events(LAG)),
-                        feeds: Vec::new(), due: Vec::new(), old: Vec::new(), gap: Vec::new(),
-                    };
-                    for feed in (0..3).filter(|feed| wanted[*feed]) {
-                        let start = match after {
-                            Some(seq) => Start::After(Cursor { epoch: log.epoch(), seq }),
-                            None => Start::Live,
-                        };
-                        new.reader.subscribe(&feeds[feed], start);
-                        let all: Vec<u64> = published.iter()
-                            .filter(|(of, _)| *of == feed).map(|(_, seq)| *seq).collect();
-                        let kept = all.len().min(HISTORY);
-                        let lost = all.len() - kept;
-                        let floor = if lost > 0 { all[lost - 1] } else { births[feed] };
-                        let due: Vec<u64> = match after {
-                            Some(after) => all[lost..].iter().copied().filter(|s| *s > after).collect(),
-                            None => Vec::new(),
-                        };
-                        new.feeds.push(feed);
-                        new.old.push(due.len());
-                        new.due.push(due);
-                        new.gap.push(after.is_some_and(|after| after < floor));
-                    }
-                    readers.push(new);
-                }
-                Step::Read(index) if !readers.is_empty() => {
-                    let at = index.index(readers.len());
-                    // Behind by more live events than allowed, or by more than there is history.
-                    let lagged = {
-                        let reader = &readers[at];
-                        (0..reader.feeds.len()).any(|n| {
-                            let live = reader.due[n].len() - reader.old[n];
-                            live > LAG || reader.due[n].len() > HISTORY
-                        })
-                    };
-                    let mut items = Vec::new();
-                    let polled = poll(&mut readers[at].reader, &mut items);
-                    if lagged {
-                        prop_assert!(matches!(polled, Poll::Ready(Err(_))), "{polled:?}");
-                        readers.swap_remove(at);
-                        continue;
-                    }
-                    prop_assert!(!matches!(polled, Poll::Ready(Err(_))), "{polled:?}");
-                    let reader = &mut readers[at];
-                    let mut last = 0;
-                    for item in items {
-                        match item {
-                            Item::Gap { feed } => {
-                                prop_assert!(std::mem::take(&mut reader.gap[feed]), "a gap for nothing");
-                            }
-                            Item::Event { feed, entry } => {
-                                prop_assert!(!reader.gap[feed], "an event before its gap");
-                                prop_assert!(entry.seq > last, "out of log order");
-                                last = entry.seq;
-                                prop_assert_eq!(reader.due[feed].first(), Some(&entry.seq));
-                                reader.due[feed].remove(0);
-                                reader.old[feed] = reader.old[feed].saturating_sub(1);
-                            }
-                            Item::Status { .. } => {}
-                        }
-                    }
-                    prop_assert!(reader.due.iter().all(Vec::is_empty), "held back: {:?}", reader.due);
-                    prop_assert!(!reader.gap.contains(&true), "a gap was not told");
-                }
-                Step::Leave(index) if !readers.is_empty() => {
-                    readers.swap_remove(index.index(readers.len()));
-                }
-                Step::Read(_) | Step::Leave(_) => {}
-            }
-        }
-        for (number, feed) in feeds.iter().enumerate() {
-            let expected = readers.iter().filter(|r| r.feeds.contains(&number)).count();
-            prop_assert_eq!(*feed.readers().borrow(), expected);
-        }
-    }
 }
 
 fn drain(reader: &mut Reader) -> Vec<String> {
     let mut all = Vec::new();
     let mut items = Vec::new();
     while poll(reader, &mut items).is_ready() {
-        all.extend(items.drain(..).map(|item| match item {
-            Item::Event { entry, .. } => String::from_utf8(entry.frame().bytes().to_vec()).unwrap(),
-            Item::Gap { .. } => "gap".to_owned(),
-            Item::Status { status, .. } => format!("{status:?}"),
-        }));
+        all.extend(items.drain(..).map(text));
     }
     all
+}
+
+fn text(item: Item) -> String {
+    match item {
+        Item::Event { entry, .. } => String::from_utf8(entry.frame().bytes().to_vec()).unwrap(),
+        Item::Gap { .. } => "gap".to_owned(),
+        Item::Lagged { missed, .. } => format!("{missed:?}"),
+        Item::Status { status, .. } => format!("{status:?}"),
+    }
 }
 
 fn after(feed: &Feed, id: &str) -> Vec<String> {

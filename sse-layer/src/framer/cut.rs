@@ -15,7 +15,11 @@ const BOM: &[u8] = b"\xEF\xBB\xBF";
 
 /// A block, as it came but for a blank line that it lacked.
 pub(super) struct Block {
-    pub(super) bytes: Bytes,
+    /// Its bytes, if they were put together; else they are the chunk's first.
+    own: Option<Bytes>,
+    len: usize,
+    /// Whether it has but one line, with LF line ends, that no repair may concern.
+    pub(super) is_lone_line: bool,
     /// Whether a repair may concern its lines.
     pub(super) is_odd: bool,
     /// Whether it has other line ends than LF.
@@ -126,10 +130,30 @@ impl Cutter {
         lost | self.noted.hints()
     }
 
+    /// The bytes of the block that was found last.
+    pub(super) fn peek<'a>(&'a self, block: &'a Block) -> &'a [u8] {
+        let in_chunk = || self.chunk.get(..block.len).unwrap_or_default();
+        block.own.as_deref().unwrap_or_else(in_chunk)
+    }
+
+    /// Takes the bytes of the block that was found last. None may be found before this, or
+    /// [`skip`](Self::skip).
+    pub(super) fn take(&mut self, block: Block) -> Bytes {
+        block.own.unwrap_or_else(|| self.chunk.split_to(block.len))
+    }
+
+    /// Drops the bytes of the block that was found last. Cheaper than to take them.
+    pub(super) fn skip(&mut self, block: &Block) {
+        if block.own.is_none() {
+            self.chunk.advance(block.len);
+        }
+    }
+
+    /// Finds the next block, which is then to be [taken](Self::take) or [skipped](Self::skip).
     pub(super) fn next_block(&mut self) -> Result<Option<Block>, DecodeError> {
         while !self.has_failed {
             let unseen = self.chunk.get(self.seen..).unwrap_or_default();
-            if let Some(found) = memchr2(b'\r', b'\n', unseen) {
+            if let Some(found) = line_end(unseen) {
                 if let Some(block) = self.end_line(self.seen + found) {
                     return Ok(Some(block));
                 }
@@ -163,11 +187,11 @@ impl Cutter {
             self.noted.is_odd |= !line.is_empty();
             return self.end_block();
         }
-        let (name, _) = split(line);
+        let (name, value) = split(line);
         if self.repairs.contains(Repairs::LINE_PER_EVENT) && self.noted.is_event_before(name) {
             return Some(self.end_block_before_line());
         }
-        self.noted.is_odd |= !repair::is_plain(line);
+        self.noted.is_odd |= !repair::is_plain(name, value);
         self.noted.add(name);
         self.line = self.block.len() + self.seen;
         None
@@ -176,16 +200,20 @@ impl Cutter {
     /// Ends the block where the chunk has been seen. `None` if it is but a blank line, which
     /// carries nothing.
     fn end_block(&mut self) -> Option<Block> {
-        let tail = self.chunk.split_to(mem::take(&mut self.seen));
-        let noted = mem::take(&mut self.noted);
-        let bytes = if self.block.is_empty() {
-            tail
-        } else {
-            self.block.extend_from_slice(&tail);
-            Bytes::from(mem::take(&mut self.block))
-        };
+        let len = mem::take(&mut self.seen);
         let has_lines = mem::take(&mut self.line) > 0;
-        has_lines.then(|| self.block(bytes, noted, Repairs::NONE))
+        if !has_lines {
+            self.chunk.advance(len);
+            self.block.clear();
+            self.noted = Noted::NONE;
+            return None;
+        }
+        if self.block.is_empty() {
+            return Some(self.block(None, len, Repairs::NONE));
+        }
+        let mut bytes = mem::take(&mut self.block);
+        bytes.extend_from_slice(&self.chunk.split_to(len));
+        Some(self.put_together(bytes, Repairs::NONE))
     }
 
     /// Ends the block before the current line, which is looked at again as the first of the next.
@@ -196,8 +224,7 @@ impl Cutter {
         bytes.extend_from_slice(&self.chunk.split_to(in_chunk));
         self.seen = 0;
         self.line = 0;
-        let noted = mem::take(&mut self.noted);
-        self.block(closed(bytes), noted, Repairs::LINE_PER_EVENT)
+        self.put_together(closed(bytes), Repairs::LINE_PER_EVENT)
     }
 
     /// What is left when the stream has ended, if it may pass for a block.
@@ -215,20 +242,26 @@ impl Cutter {
             return None;
         }
         self.line = 0;
-        let noted = mem::take(&mut self.noted);
         let bytes = closed(mem::take(&mut self.block));
-        Some(self.block(bytes, noted, made))
+        Some(self.put_together(bytes, made))
     }
 
     fn is_whole_but_for_blank_line(&self) -> bool {
         self.line > 0 && self.line == self.block.len()
     }
 
-    fn block(&self, bytes: Bytes, noted: Noted, made: Repairs) -> Block {
+    fn put_together(&mut self, bytes: Vec<u8>, made: Repairs) -> Block {
+        let len = bytes.len();
+        self.block(Some(Bytes::from(bytes)), len, made)
+    }
+
+    fn block(&mut self, own: Option<Bytes>, len: usize, made: Repairs) -> Block {
+        let noted = mem::take(&mut self.noted);
         // A block without data may be one that is sent for its type alone.
         let is_odd = noted.is_odd || !noted.has_data || self.repairs.contains(Repairs::CESU8);
         let made = made | self.collapse.made();
-        Block { bytes, is_odd, has_cr: noted.has_cr, made, hints: noted.hints() }
+        let is_lone_line = noted.lines == 1 && !is_odd && !noted.has_cr;
+        Block { own, len, is_lone_line, is_odd, has_cr: noted.has_cr, made, hints: noted.hints() }
     }
 
     fn set_chunk_aside(&mut self) {
@@ -277,9 +310,18 @@ impl Cutter {
 }
 
 /// Adds the blank line that a block lacks.
-fn closed(mut block: Vec<u8>) -> Bytes {
+fn closed(mut block: Vec<u8>) -> Vec<u8> {
     // After a CR, an LF would be part of the same line end.
     let end = if block.ends_with(b"\r") { b'\r' } else { b'\n' };
     block.push(end);
-    Bytes::from(block)
+    block
+}
+
+/// Where the current line ends.
+fn line_end(bytes: &[u8]) -> Option<usize> {
+    match bytes {
+        // Most lines are followed by a blank one.
+        [b'\r' | b'\n', ..] => Some(0),
+        _ => memchr2(b'\r', b'\n', bytes),
+    }
 }

@@ -5,6 +5,8 @@ use crate::repair::Repairs;
 /// What is known of the current block by the lines that have ended.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Noted {
+    /// How many there are.
+    pub(super) lines: usize,
     /// Whether a repair may concern one of them.
     pub(super) is_odd: bool,
     /// Whether one of them ended with CR, or CR LF.
@@ -18,6 +20,7 @@ pub(super) struct Noted {
 
 impl Noted {
     pub(super) const NONE: Self = Self {
+        lines: 0,
         is_odd: false,
         has_cr: false,
         has_data: false,
@@ -26,7 +29,9 @@ impl Noted {
         is_several: false,
     };
 
+    #[inline]
     pub(super) fn add(&mut self, name: &[u8]) {
+        self.lines += 1;
         self.is_several |= self.is_repeated_after_data(name);
         match name {
             b"data" => self.has_data = true,

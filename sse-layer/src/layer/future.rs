@@ -1,12 +1,13 @@
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use http::{Method, Response, StatusCode, Version};
+use http::Response;
 use http_body::Body;
 use pin_project_lite::pin_project;
 
-use super::{SseBody, SseLayer};
-use crate::head;
+use super::request::Asked;
+use super::{SseBody, SseLayer, answer};
 
 pin_project! {
     /// Future of [`SseService`](super::SseService): waits for the response, and tells streams
@@ -15,16 +16,14 @@ pin_project! {
     pub struct ResponseFuture<F> {
         #[pin]
         inner: F,
-        layer: SseLayer,
-        // The request's, since the response's version is not known to be right before it is sent.
-        method: Method,
-        version: Version,
+        asked: Asked,
+        layer: Arc<SseLayer>,
     }
 }
 
 impl<F> ResponseFuture<F> {
-    pub(super) const fn new(inner: F, layer: SseLayer, method: Method, version: Version) -> Self {
-        Self { inner, layer, method, version }
+    pub(super) const fn new(inner: F, asked: Asked, layer: Arc<SseLayer>) -> Self {
+        Self { inner, asked, layer }
     }
 }
 
@@ -37,23 +36,7 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let mut response = ready!(this.inner.poll(cx))?;
-        let is_stream =
-            response.status() == StatusCode::OK && head::is_event_stream(response.headers());
-        if !is_stream {
-            return Poll::Ready(Ok(response.map(SseBody::untouched)));
-        }
-
-        let is_encoded = head::is_encoded(response.headers());
-        head::prepare(response.headers_mut(), *this.version);
-        Poll::Ready(Ok(response.map(|body| {
-            if *this.method == Method::HEAD {
-                SseBody::none()
-            } else if is_encoded {
-                SseBody::untouched(body)
-            } else {
-                SseBody::stream(body, this.layer)
-            }
-        })))
+        let response = ready!(this.inner.poll(cx))?;
+        Poll::Ready(Ok(answer::answer(response, this.asked, this.layer)))
     }
 }

@@ -67,12 +67,20 @@
 //! # }
 //! ```
 
+mod answer;
 mod body;
+mod count;
+mod ending;
 mod future;
 #[expect(clippy::module_inception, reason = "the file of the layer itself, among its parts")]
 mod layer;
 mod place;
+mod reading;
+mod request;
 mod service;
+mod source;
+mod streaming;
+mod watched;
 
 pub use body::SseBody;
 pub use future::ResponseFuture;

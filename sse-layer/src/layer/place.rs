@@ -29,6 +29,25 @@ impl Place {
         bytes.iter().skip(tail).fold(start, |place, byte| place.after_byte(*byte))
     }
 
+    /// Whether no block is open. If an LF follows a CR that has ended one, nothing is lost with it.
+    pub(crate) const fn is_block_end(self) -> bool {
+        matches!(self, Self::BetweenBlocks | Self::AfterCr { blank: true })
+    }
+
+    /// Whether no line is open.
+    pub(crate) const fn is_line_end(self) -> bool {
+        !matches!(self, Self::InLine)
+    }
+
+    /// How many of `bytes`, which come next, belong to the block that is open, if it ends there.
+    pub(crate) fn block_end_in(mut self, bytes: &[u8]) -> Option<usize> {
+        let ends = |byte: &u8| {
+            self = self.after_byte(*byte);
+            self.is_block_end()
+        };
+        bytes.iter().position(ends).map(|last| last + 1)
+    }
+
     fn after_byte(self, byte: u8) -> Self {
         let blank = self != Self::InLine;
         match (self, byte) {
@@ -122,6 +141,22 @@ mod tests {
                 let cut = bytes.iter().fold(Place::default(), |place, byte| place.after(&[*byte]));
                 assert_eq!(whole, cut, "{bytes:?}");
             }
+        }
+    }
+
+    #[test]
+    fn the_end_of_a_block_is_found_by_its_blank_line() {
+        let cases: [(&[u8], &[u8], Option<usize>); 6] = [
+            (b"a", b"b\n\nc\n\n", Some(3)),
+            (b"a\n", b"\nb", Some(1)),
+            (b"a\r", b"\n\r\nb", Some(2)),
+            (b"a\r\n", b"b\r\rc", Some(3)),
+            (b"a", b"b\nc", None),
+            (b"a", b"", None),
+        ];
+        for (before, bytes, expected) in cases {
+            let found = Place::default().after(before).block_end_in(bytes);
+            assert_eq!(found, expected, "{before:?} {bytes:?}");
         }
     }
 

@@ -1,11 +1,12 @@
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use http::{Request, Response};
 use http_body::Body;
 use tower_service::Service;
 
+use super::request::Asked;
 use super::{ResponseFuture, SseBody, SseLayer};
-use crate::LastEventId;
 
 /// Service that makes the event streams of the service within arrive as they should.
 ///
@@ -13,12 +14,12 @@ use crate::LastEventId;
 #[derive(Clone, Debug)]
 pub struct SseService<S> {
     inner: S,
-    layer: SseLayer,
+    layer: Arc<SseLayer>,
 }
 
 impl<S> SseService<S> {
-    pub(super) const fn new(inner: S, layer: SseLayer) -> Self {
-        Self { inner, layer }
+    pub(super) fn new(inner: S, layer: SseLayer) -> Self {
+        Self { inner, layer: Arc::new(layer) }
     }
 }
 
@@ -36,10 +37,10 @@ where
     }
 
     fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
-        if let Some(id) = LastEventId::of(&request) {
-            request.extensions_mut().insert(id);
+        let asked = Asked::by(&request);
+        if let Some(id) = asked.last_event_id() {
+            request.extensions_mut().insert(id.clone());
         }
-        let (method, version) = (request.method().clone(), request.version());
-        ResponseFuture::new(self.inner.call(request), self.layer.clone(), method, version)
+        ResponseFuture::new(self.inner.call(request), asked, self.layer.clone())
     }
 }

@@ -4,19 +4,18 @@ use std::borrow::Cow;
 
 use super::Repairs;
 use super::mend::{Line, change_each};
-use crate::frame::{Field, split};
+use crate::frame::{split, without_space};
 
 /// The names that mean something.
 const KNOWN: [&[u8]; 4] = [b"event", b"data", b"id", b"retry"];
 
 /// Whether a line is a comment or a field as it should be, so that no repair of names or values
 /// concerns it. (A reconnection time may always be too short or too long.)
-pub(crate) fn is_plain(line: &[u8]) -> bool {
-    match line.first() {
-        Some(b':') => true,
-        Some(b'd') => line.starts_with(b"data:"),
-        Some(b'e') => matches!(Field::of(line), Field::Event(name) if trim(name) == name),
-        Some(b'i') => line.starts_with(b"id:"),
+#[inline]
+pub(crate) fn is_plain(name: &[u8], value: Option<&[u8]>) -> bool {
+    match name {
+        b"data" | b"id" | b"" => value.is_some(),
+        b"event" => value.map(without_space).is_none_or(|name| trim(name) == name),
         _ => false,
     }
 }
@@ -26,6 +25,7 @@ pub(super) fn is_known(name: &[u8]) -> bool {
 }
 
 /// Whether a line ends its block: it is empty, or will be when it is mended.
+#[inline]
 pub(crate) fn is_blank(line: &[u8], repairs: Repairs) -> bool {
     let line = if repairs.contains(Repairs::STRAY_BOM) { without_bom(line) } else { line };
     line.is_empty() || (repairs.contains(Repairs::BLANK_LINES) && trim(line).is_empty())

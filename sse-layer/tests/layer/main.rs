@@ -6,9 +6,12 @@
 #[cfg(feature = "axum")]
 mod axum;
 mod body;
+mod drain;
 mod events;
 mod head;
 mod keep_alive;
+mod observe;
+mod servers;
 
 use std::convert::Infallible;
 use std::time::Duration;

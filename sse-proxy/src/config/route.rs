@@ -210,6 +210,17 @@ pub enum LagPolicy {
     /// Its stream is ended; it comes back with its id.
     #[default]
     Resume,
+    /// The oldest events are dropped, and it is told by an event of type `lagged`.
+    Skip,
+}
+
+impl From<LagPolicy> for sse_layer::feed::LagPolicy {
+    fn from(policy: LagPolicy) -> Self {
+        match policy {
+            LagPolicy::Resume => Self::Resume,
+            LagPolicy::Skip => Self::Skip,
+        }
+    }
 }
 
 /// What a client gets while its origin cannot be reached.

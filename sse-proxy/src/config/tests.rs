@@ -45,6 +45,7 @@ fn values_are_read_in_the_operators_units() {
         keep_alive = "20s"
         retry = "2500ms"
         history = { events = 10, bytes = "64KiB", age = "1m" }
+        lag = { events = 10, policy = "skip" }
         share_by = ["query", "header:Accept-Language", "cookie:tenant"]
         [limits]
         connections = 500
@@ -58,6 +59,7 @@ fn values_are_read_in_the_operators_units() {
     assert_eq!(route.repair, Repairs::FIELD_CASE | Repairs::STRAY_BOM);
     assert_eq!(route.retry, Retry::Ours(Duration::from_millis(2500)));
     assert_eq!(route.history.bytes, Size(65536));
+    assert_eq!(route.lag.policy, LagPolicy::Skip);
     assert_eq!(route.share_by.len(), 3);
     assert_eq!(config.limits.connections, Connections::AtMost(500));
 }
@@ -71,6 +73,7 @@ fn an_error_names_file_key_finding_and_what_is_allowed() {
         ("keepalive = \"15s\"", &["keepalive", "keep_alive"]),
         ("retry = \"never\"", &["route[0].retry", "\"never\"", "\"pass\"", "3s"]),
         ("repair = [\"field-kase\"]", &["route[0].repair", "field-kase", "field-case"]),
+        ("lag = { policy = \"conflate\" }", &["route[0].lag.policy", "conflate", "resume", "skip"]),
         ("share_by = [\"ip\"]", &["route[0].share_by[0]", "\"ip\"", "header:NAME"]),
         ("[limits]\nconnections = \"many\"", &["limits.connections", "auto"]),
         ("[nonsense]", &["nonsense", "listener"]),

@@ -1,0 +1,88 @@
+//! [`FeedOptions`]: what a feed keeps, and how it treats its readers.
+
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::{HistoryLimits, Lag, Status};
+use crate::Frame;
+
+/// What a feed keeps, and how it treats its readers.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct FeedOptions {
+    /// How much is kept for readers who come back.
+    pub history: HistoryLimits,
+    /// How far the readers that [`Feed::stream`](super::Feed::stream) makes may fall behind.
+    pub lag: Lag,
+    /// What readers are told of the feed until the first
+    /// [`Feed::set_status`](super::Feed::set_status).
+    pub status: Status,
+    pub(super) key: Option<KeyOf>,
+}
+
+type KeyFn = dyn Fn(&Frame) -> Option<Bytes> + Send + Sync;
+
+/// Tells what an event is about.
+#[derive(Clone)]
+pub(super) struct KeyOf(Arc<KeyFn>);
+
+impl FeedOptions {
+    /// Sets how much is kept for readers who come back.
+    #[must_use]
+    pub fn history(mut self, history: HistoryLimits) -> Self {
+        self.history = history;
+        self
+    }
+
+    /// Sets how far the readers that [`Feed::stream`](super::Feed::stream) makes may fall behind.
+    #[must_use]
+    pub fn lag(mut self, lag: Lag) -> Self {
+        self.lag = lag;
+        self
+    }
+
+    /// Sets what readers are told of the feed at first.
+    #[must_use]
+    pub fn status(mut self, status: Status) -> Self {
+        self.status = status;
+        self
+    }
+
+    /// Sets what tells which thing an event is about, for [`LagPolicy::Conflate`]: of several
+    /// events with one key, the newest stands for all. `None` is for an event that nothing else
+    /// can stand for.
+    ///
+    /// It runs once for each event that is published without a key of its own.
+    ///
+    /// ```
+    /// use bytes::Bytes;
+    /// use sse_layer::feed::{FeedOptions, Lag, LagPolicy, Log};
+    ///
+    /// // One state per type of event.
+    /// let options = FeedOptions::default()
+    ///     .lag(Lag::default().policy(LagPolicy::Conflate))
+    ///     .key(|frame| Some(Bytes::copy_from_slice(frame.event_type())));
+    /// let states = Log::new().feed(options);
+    /// ```
+    ///
+    /// [`LagPolicy::Conflate`]: super::LagPolicy::Conflate
+    #[must_use]
+    pub fn key(mut self, key_of: impl Fn(&Frame) -> Option<Bytes> + Send + Sync + 'static) -> Self {
+        self.key = Some(KeyOf(Arc::new(key_of)));
+        self
+    }
+}
+
+impl KeyOf {
+    pub(super) fn key(&self, frame: &Frame) -> Option<Bytes> {
+        (self.0)(frame)
+    }
+}
+
+impl fmt::Debug for KeyOf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("KeyOf")
+    }
+}

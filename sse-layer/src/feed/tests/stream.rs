@@ -1,0 +1,143 @@
+//! A feed as a response.
+
+use std::pin::Pin;
+
+use futures_core::Stream;
+use http::StatusCode;
+use http_body::Body;
+
+use super::*;
+
+/// What is ready now, piece by piece, and whether the stream has ended.
+fn ready(stream: &mut FeedStream) -> (Vec<Bytes>, bool) {
+    let mut pieces = Vec::new();
+    loop {
+        match Pin::new(&mut *stream).poll_next(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(Some(piece)) => pieces.push(piece),
+            Poll::Ready(None) => return (pieces, true),
+            Poll::Pending => return (pieces, false),
+        }
+    }
+}
+
+fn last(id: &str) -> Option<LastEventId> {
+    let request = http::Request::get("/").header("last-event-id", id).body(()).unwrap();
+    LastEventId::of(&request)
+}
+
+fn publish(feed: &Feed, ids: std::ops::RangeInclusive<u64>) {
+    for id in ids {
+        feed.publish(Event::new().id(id.into()).data("x"));
+    }
+}
+
+fn frames(ids: std::ops::RangeInclusive<u64>) -> String {
+    ids.map(|id| format!("id: {id}\ndata: x\n\n")).collect()
+}
+
+#[test]
+fn what_was_missed_comes_first_in_one_piece_and_then_what_is_published() {
+    let feed = Log::new().feed(FeedOptions::default());
+    publish(&feed, 1..=3);
+    let mut stream = feed.stream(last("1").as_ref());
+    assert_eq!(ready(&mut stream), (vec![frames(2..=3).into()], false));
+    publish(&feed, 4..=5);
+    assert_eq!(ready(&mut stream), (vec![frames(4..=5).into()], false));
+    assert_eq!(ready(&mut feed.stream(None)), (vec![], false));
+    let gap = format!(": gap\n\n{}", frames(6..=6));
+    let mut stream = feed.stream(last("unknown").as_ref());
+    publish(&feed, 6..=6);
+    assert_eq!(ready(&mut stream).0.concat(), gap.into_bytes());
+}
+
+#[test]
+fn one_event_alone_is_not_copied() {
+    let feed = Log::new().feed(FeedOptions::default());
+    let (mut one, mut other) = (feed.stream(None), feed.stream(None));
+    publish(&feed, 1..=1);
+    let (one, other) = (ready(&mut one).0, ready(&mut other).0);
+    assert_eq!(one[0].as_ptr(), other[0].as_ptr());
+}
+
+#[test]
+fn pieces_are_bounded_and_a_large_event_goes_alone_and_uncopied() {
+    let feed = Log::new().feed(FeedOptions::default());
+    let mut stream = feed.stream(None);
+    let large = "x".repeat(100_000);
+    publish(&feed, 1..=2);
+    feed.publish(Event::new().id(3.into()).data(large));
+    publish(&feed, 4..=4);
+    let lens: Vec<_> = ready(&mut stream).0.iter().map(Bytes::len).collect();
+    assert_eq!(lens, [frames(1..=2).len(), 100_000 + "id: 3\ndata: \n\n".len(), 15]);
+    for id in 10..=15_u64 {
+        feed.publish(Event::new().id(id.into()).data("x".repeat(20_000)));
+    }
+    let lens: Vec<_> = ready(&mut stream).0.iter().map(Bytes::len).collect();
+    assert_eq!(lens, [3 * 20_015; 2], "three of 20,015 bytes fit");
+}
+
+#[test]
+fn the_feeds_reconnection_time_comes_first() {
+    let feed = Log::new().feed(FeedOptions::default());
+    feed.publish(Event::new().id(1.into()).retry(Duration::from_secs(9)).data("x"));
+    assert_eq!(ready(&mut feed.stream(None)).0, ["retry: 9000\n\n"]);
+}
+
+#[test]
+fn a_closed_feed_ends_its_streams_after_the_events_before() {
+    let feed = Log::new().feed(FeedOptions::default());
+    let mut stream = feed.stream(None);
+    publish(&feed, 1..=200);
+    feed.close();
+    let (pieces, ended) = ready(&mut stream);
+    assert_eq!(pieces.concat(), frames(1..=200).into_bytes());
+    assert!(ended && stream.is_end_stream());
+    assert_eq!(*feed.readers().borrow(), 0, "its place is given up before it is dropped");
+}
+
+#[test]
+fn whoever_comes_to_a_closed_feed_gets_the_rest_and_then_its_status() {
+    let feed = Log::new().feed(FeedOptions::default());
+    publish(&feed, 1..=2);
+    feed.close();
+    let mut response = feed.stream(last("1").as_ref()).into_response();
+    assert_eq!(response.status(), StatusCode::OK);
+    assert_eq!(ready(response.body_mut()), (vec![frames(2..=2).into()], true));
+    for id in ["2", "unknown"] {
+        let response = feed.stream(last(id).as_ref()).into_response();
+        assert_eq!(response.status(), StatusCode::NO_CONTENT, "{id}");
+        assert!(response.headers().is_empty() && response.body().is_end_stream(), "{id}");
+    }
+    feed.set_status(Status::Closed { status: 404 });
+    assert_eq!(feed.stream(None).into_response().status(), StatusCode::NOT_FOUND);
+    feed.set_status(Status::Closed { status: 7 });
+    assert_eq!(feed.stream(None).into_response().status(), StatusCode::NO_CONTENT);
+}
+
+#[test]
+fn a_stream_that_lags_ends_or_goes_on_as_the_feed_says() {
+    let lag = Lag::default().events(2);
+    let feed = Log::new().feed(FeedOptions::default().lag(lag));
+    let mut stream = feed.stream(None);
+    publish(&feed, 1..=3);
+    assert_eq!(ready(&mut stream), (vec![], true));
+
+    let lag = lag.policy(LagPolicy::Skip);
+    let feed = Log::new().feed(FeedOptions::default().lag(lag));
+    let mut stream = feed.stream(None);
+    publish(&feed, 1..=4);
+    let told = "event: lagged\ndata: {\"missed\":2,\"first\":\"1\"}\n\n";
+    assert_eq!(ready(&mut stream), (vec![[told, &frames(3..=4)].concat().into()], false));
+}
+
+#[tokio::test]
+async fn a_stream_is_woken_by_what_is_published() {
+    let feed = Log::new().feed(FeedOptions::default());
+    let mut stream = feed.stream(None);
+    let next = tokio::spawn(async move {
+        std::future::poll_fn(|cx| Pin::new(&mut stream).poll_next(cx)).await
+    });
+    tokio::task::yield_now().await;
+    publish(&feed, 1..=1);
+    assert_eq!(next.await.unwrap().unwrap(), frames(1..=1));
+}

@@ -1,0 +1,85 @@
+use bytes::{Bytes, BytesMut};
+
+use super::place::Start;
+use crate::{DecodeError, Framer};
+
+/// How a handler's bytes become those of the stream.
+#[derive(Debug)]
+pub(super) enum Reading {
+    /// As they are, but for a byte order mark at the start.
+    AsIs { start: Start, data: Option<Bytes> },
+    /// Block by block, mended.
+    Mended { framer: Box<Framer>, has_ended: bool },
+}
+
+/// Frames that are ready together leave together; the one that crosses this size is still taken.
+const MAX_BATCH_BYTES: usize = 64 * 1024;
+
+impl Reading {
+    pub(super) const fn as_is() -> Self {
+        Self::AsIs { start: Start::new(), data: None }
+    }
+
+    /// Bytes that are not those of an event stream, but of a coding of one.
+    pub(super) const fn opaque() -> Self {
+        Self::AsIs { start: Start::Past, data: None }
+    }
+
+    pub(super) fn mended(framer: Framer) -> Self {
+        Self::Mended { framer: Box::new(framer), has_ended: false }
+    }
+
+    /// Takes the next bytes. What came before must have been taken out.
+    pub(super) fn push(&mut self, bytes: Bytes) {
+        match self {
+            Self::AsIs { start, data } => *data = Some(start.strip(bytes)),
+            Self::Mended { framer, .. } => framer.push(bytes),
+        }
+    }
+
+    /// The handler has ended the stream.
+    pub(super) fn finish(&mut self) {
+        if let Self::Mended { framer, has_ended } = self {
+            framer.finish(true);
+            *has_ended = true;
+        }
+    }
+
+    /// The next bytes to send, which may be none; or `None` if more must be pushed.
+    pub(super) fn next(&mut self) -> Result<Option<Bytes>, DecodeError> {
+        match self {
+            Self::AsIs { data, .. } => Ok(data.take()),
+            Self::Mended { framer, has_ended } => {
+                let batch = batch(|| framer.next_frame())?;
+                if batch.is_some() || !std::mem::take(has_ended) {
+                    return Ok(batch);
+                }
+                // Half a block stays half a block.
+                Ok(Some(std::mem::take(&mut **framer).into_remainder()))
+            }
+        }
+    }
+
+    /// Whether there is nothing to take out, nor will be at the end.
+    pub(super) const fn is_empty(&self) -> bool {
+        matches!(self, Self::AsIs { data: None, .. })
+    }
+}
+
+/// The frames that are ready, as one. A single one is not copied.
+fn batch(
+    mut next: impl FnMut() -> Result<Option<crate::Frame>, DecodeError>,
+) -> Result<Option<Bytes>, DecodeError> {
+    let Some(first) = next()? else { return Ok(None) };
+    let first = first.into_bytes();
+    let mut all = BytesMut::new();
+    while all.len().max(first.len()) < MAX_BATCH_BYTES {
+        // An error comes again, when the frames before it are sent.
+        let Ok(Some(frame)) = next() else { break };
+        if all.is_empty() {
+            all.extend_from_slice(&first);
+        }
+        all.extend_from_slice(frame.bytes());
+    }
+    Ok(Some(if all.is_empty() { first } else { all.freeze() }))
+}

@@ -1,0 +1,42 @@
+use http::{HeaderMap, Method, Request, Uri, Version};
+use tokio::time::Instant;
+
+use crate::LastEventId;
+use crate::observe::Opened;
+
+/// What of a request matters to the stream that answers it.
+#[derive(Debug)]
+pub(super) struct Asked {
+    pub(super) at: Instant,
+    pub(super) method: Method,
+    uri: Uri,
+    // The request's, since the response's version is not known to be right before it is sent.
+    pub(super) version: Version,
+    last_event_id: Option<LastEventId>,
+}
+
+impl Asked {
+    pub(super) fn by<B>(request: &Request<B>) -> Self {
+        Self {
+            at: Instant::now(),
+            method: request.method().clone(),
+            uri: request.uri().clone(),
+            version: request.version(),
+            last_event_id: LastEventId::of(request),
+        }
+    }
+
+    pub(super) const fn last_event_id(&self) -> Option<&LastEventId> {
+        self.last_event_id.as_ref()
+    }
+
+    /// The stream that is answered with `headers`.
+    pub(super) const fn opened<'a>(&'a self, headers: &'a HeaderMap) -> Opened<'a> {
+        Opened {
+            uri: &self.uri,
+            version: self.version,
+            last_event_id: self.last_event_id(),
+            headers,
+        }
+    }
+}

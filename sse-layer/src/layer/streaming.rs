@@ -1,0 +1,180 @@
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body::{Body, Frame};
+use pin_project_lite::pin_project;
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::SseLayer;
+use super::ending::Ending;
+use super::place::Place;
+use super::reading::Reading;
+use super::source::{Piece, Source};
+use super::watched::Watched;
+use crate::Event;
+use crate::keep_alive::Silence;
+use crate::observe::CloseReason;
+
+pin_project! {
+    /// An event stream: the handler's, and what the layer puts before, into and after it.
+    #[derive(Debug)]
+    pub(super) struct Streaming<B> {
+        #[pin]
+        source: Source<B>,
+        // The first bytes, until they are sent.
+        opening: Option<Bytes>,
+        place: Place,
+        // Whether nothing can be put between the bytes: they are those of a coding.
+        is_opaque: bool,
+        #[pin]
+        silence: Option<Silence>,
+        ending: Ending,
+        has_ended: bool,
+        watched: Watched,
+        permit: Option<OwnedSemaphorePermit>,
+        layer: Arc<SseLayer>,
+    }
+}
+
+impl<B> Streaming<B> {
+    pub(super) fn new(
+        body: B,
+        reading: Reading,
+        layer: Arc<SseLayer>,
+        permit: Option<OwnedSemaphorePermit>,
+        watched: Watched,
+    ) -> Self {
+        Self {
+            source: Source::new(body, reading),
+            opening: Some(layer.opening()),
+            place: Place::default(),
+            is_opaque: false,
+            silence: layer.comments().silence(),
+            ending: layer.ending(),
+            has_ended: false,
+            watched,
+            permit,
+            layer,
+        }
+    }
+
+    /// A stream that came with a content coding: only its end is the layer's.
+    pub(super) fn opaque(
+        body: B,
+        layer: Arc<SseLayer>,
+        permit: Option<OwnedSemaphorePermit>,
+        watched: Watched,
+    ) -> Self {
+        Self {
+            source: Source::new(body, Reading::opaque()),
+            opening: None,
+            place: Place::default(),
+            is_opaque: true,
+            silence: None,
+            ending: layer.ending(),
+            has_ended: false,
+            watched,
+            permit,
+            layer,
+        }
+    }
+
+    /// Nothing comes any more but `last`, if anything.
+    fn end(self: Pin<&mut Self>, reason: CloseReason, last: Option<Bytes>) -> Option<Frame<Bytes>> {
+        let this = self.project();
+        *this.has_ended = true;
+        this.source.stop();
+        let last = last.filter(|last| !last.is_empty());
+        this.watched.added(last.as_deref().unwrap_or_default());
+        this.watched.close(reason);
+        last.map(Frame::data)
+    }
+}
+
+impl<B: Body> Body for Streaming<B> {
+    type Data = Bytes;
+    type Error = B::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        let this = self.as_mut().project();
+        if let Some(opening) = this.opening.take() {
+            this.watched.added(&opening);
+            return Poll::Ready(Some(Ok(Frame::data(opening))));
+        }
+        if *this.has_ended {
+            return Poll::Ready(None);
+        }
+
+        let due = this.ending.poll_due(cx);
+        if let Some(due) = due {
+            let last = if *this.is_opaque {
+                Some(Bytes::new())
+            } else if this.place.is_block_end() {
+                Some(this.layer.last_frames())
+            } else if this.ending.poll_deadline(due, cx).is_ready() {
+                Some(if this.place.is_line_end() { this.layer.retry_line() } else { Bytes::new() })
+            } else {
+                None
+            };
+            if last.is_some() {
+                return Poll::Ready(self.end(due.reason, last).map(Ok));
+            }
+        }
+
+        match this.source.poll_next(cx) {
+            Poll::Ready(Some(Ok(Piece::Data(mut data)))) => {
+                let this = self.project();
+                if due.is_some() {
+                    // Mid-block, or it would have ended above: what follows the block is not sent.
+                    data.truncate(this.place.block_end_in(&data).unwrap_or(data.len()));
+                }
+                *this.place = this.place.after(&data);
+                if let Some(silence) = this.silence.as_pin_mut() {
+                    silence.broken();
+                }
+                this.watched.sent(&data);
+                if this.source.is_end_stream() {
+                    // The server may not ask again.
+                    this.watched.close(CloseReason::Ended);
+                }
+                return Poll::Ready(Some(Ok(Frame::data(data))));
+            }
+            Poll::Ready(Some(Ok(Piece::Trailers(trailers)))) => {
+                return Poll::Ready(Some(Ok(trailers)));
+            }
+            Poll::Ready(Some(Ok(Piece::TooLong(error)))) => {
+                let told = Event::new().comment(format!("ended: {error}")).to_bytes();
+                return Poll::Ready(self.end(CloseReason::Failed, Some(told)).map(Ok));
+            }
+            Poll::Ready(Some(Err(error))) => {
+                self.end(CloseReason::Failed, None);
+                return Poll::Ready(Some(Err(error)));
+            }
+            Poll::Ready(None) => return Poll::Ready(self.end(CloseReason::Ended, None).map(Ok)),
+            Poll::Pending => {}
+        }
+
+        let this = self.project();
+        let Some(silence) = this.silence.as_pin_mut() else { return Poll::Pending };
+        let keep_alive = this.layer.comments();
+        let comment = match this.place {
+            Place::BetweenBlocks => keep_alive.block(),
+            Place::InBlock => keep_alive.lines(),
+            // The place changes only with the body, which wakes us when it does.
+            Place::AfterCr { .. } | Place::InLine => return Poll::Pending,
+        };
+        silence.poll_over(cx).map(|()| {
+            this.watched.keep_alive(&comment);
+            Some(Ok(Frame::data(comment)))
+        })
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.opening.is_none() && (self.has_ended || self.source.is_end_stream())
+    }
+}

@@ -1,0 +1,101 @@
+use std::fmt;
+
+use tokio::time::Instant;
+
+use super::count::Counter;
+use super::request::Asked;
+use crate::observe::{CloseReason, Closed, Observer, Opened};
+
+/// Tells the observers of one stream what happens to it; at the latest when it is dropped, that
+/// it is over. Without observers it costs nothing.
+pub(super) struct Watched(Option<Box<Inner>>);
+
+struct Inner {
+    observers: Vec<Box<dyn Observer>>,
+    /// None for bodies whose events cannot be seen.
+    counter: Option<Counter>,
+    asked: Instant,
+    opened: Instant,
+    /// The figures so far.
+    closed: Closed,
+}
+
+impl Watched {
+    pub(super) const NOBODY: Self = Self(None);
+
+    /// Tells `observers` of a stream that begins with `opened`.
+    pub(super) fn open(
+        mut observers: Vec<Box<dyn Observer>>,
+        asked: &Asked,
+        opened: &Opened<'_>,
+        is_readable: bool,
+    ) -> Self {
+        for observer in &mut observers {
+            observer.open(opened);
+        }
+        let closed = Closed {
+            reason: CloseReason::ClientLeft,
+            open_for: std::time::Duration::ZERO,
+            first_event_after: None,
+            events: 0,
+            bytes: 0,
+            keep_alives: 0,
+        };
+        let counter = is_readable.then(Counter::default);
+        let (asked, opened) = (asked.at, Instant::now());
+        Self(Some(Box::new(Inner { observers, counter, asked, opened, closed })))
+    }
+
+    /// The handler's next bytes.
+    pub(super) fn sent(&mut self, bytes: &[u8]) {
+        let Some(inner) = &mut self.0 else { return };
+        let events = inner.counter.as_mut().map_or(0, |counter| counter.count(bytes));
+        inner.closed.events += events;
+        inner.closed.bytes += bytes.len() as u64;
+        let first =
+            (events > 0 && inner.closed.first_event_after.is_none()).then(|| inner.asked.elapsed());
+        inner.closed.first_event_after = inner.closed.first_event_after.or(first);
+        for observer in &mut inner.observers {
+            if let Some(after) = first {
+                observer.first_event(after);
+            }
+            observer.sent(events, bytes.len() as u64);
+        }
+    }
+
+    /// Bytes of the layer's own.
+    pub(super) fn added(&mut self, bytes: &[u8]) {
+        if let Some(inner) = &mut self.0 {
+            inner.closed.bytes += bytes.len() as u64;
+        }
+    }
+
+    /// A comment in silence.
+    pub(super) fn keep_alive(&mut self, bytes: &[u8]) {
+        self.added(bytes);
+        if let Some(inner) = &mut self.0 {
+            inner.closed.keep_alives += 1;
+            inner.observers.iter_mut().for_each(|observer| observer.keep_alive());
+        }
+    }
+
+    /// The stream is over. Only the first reason counts.
+    pub(super) fn close(&mut self, reason: CloseReason) {
+        if let Some(inner) = self.0.take() {
+            let closed = Closed { reason, open_for: inner.opened.elapsed(), ..inner.closed };
+            inner.observers.into_iter().for_each(|mut observer| observer.close(&closed));
+        }
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        self.close(CloseReason::ClientLeft);
+    }
+}
+
+impl fmt::Debug for Watched {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Watched").field(&self.0.as_ref().map(|inner| inner.closed)).finish()
+    }
+}

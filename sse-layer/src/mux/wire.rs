@@ -1,0 +1,262 @@
+//! The bytes of a multiplexed stream: wire format v1. Pure: from items to bytes.
+
+use std::time::Duration;
+
+use bytes::{BufMut, BytesMut};
+use serde::Serialize;
+
+use crate::feed::{Item, Missed, Status};
+use crate::{Event, EventType};
+
+/// Writes the begin of a stream: the reconnection time and `mux/open`, in one block.
+///
+/// `sid` names the stream, for requests that change what it reads. `resumed` says whether the
+/// client goes on from the position that it sent.
+///
+/// ```
+/// use std::time::Duration;
+/// use bytes::BytesMut;
+/// use sse_layer::mux::wire;
+///
+/// let mut out = BytesMut::new();
+/// wire::open(&mut out, Duration::from_secs(3), "9f2c", false);
+/// assert_eq!(
+///     out,
+///     "retry: 3000\nevent: mux/open\ndata: {\"v\":1,\"sid\":\"9f2c\",\"resumed\":false}\n\n"
+/// );
+/// ```
+pub fn open(out: &mut BytesMut, retry: Duration, sid: &str, resumed: bool) {
+    Event::new().retry(retry).encode(out);
+    // The blank line belongs after the control event that follows.
+    out.truncate(out.len().saturating_sub(1));
+    control("mux/open", &Open { v: 1, sid, resumed }).encode(out);
+}
+
+/// Writes that a feed is over, with the HTTP status that a request for it alone would get.
+///
+/// ```
+/// use bytes::BytesMut;
+/// use sse_layer::mux::wire;
+///
+/// let mut out = BytesMut::new();
+/// wire::closed(&mut out, "/gone", 404);
+/// assert_eq!(
+///     out,
+///     "event: mux/feed\ndata: {\"feed\":\"/gone\",\"state\":\"closed\",\"status\":404}\n\n"
+/// );
+/// ```
+pub fn closed(out: &mut BytesMut, feed: &str, status: u16) {
+    state(out, &State { status: Some(status), ..State::of(feed, "closed") });
+}
+
+/// The event before a planned end of the stream. Where [`SseLayer`](crate::SseLayer) ends it, the
+/// layer can be given this as [farewell](crate::SseLayer::farewell).
+///
+/// ```
+/// assert_eq!(sse_layer::mux::wire::bye().to_bytes(), "event: mux/bye\ndata: {}\n\n");
+/// ```
+pub fn bye() -> Event {
+    control("mux/bye", &serde_json::Map::new())
+}
+
+/// Writes what one reader is due, under the names that the reader's client has for the feeds.
+///
+/// ```
+/// use bytes::BytesMut;
+/// use sse_layer::Event;
+/// use sse_layer::feed::{FeedOptions, Lag, Log, Reader, Start};
+/// use sse_layer::mux::wire::Encoder;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let log = Log::new();
+/// let (orders, prices) = (log.feed(FeedOptions::default()), log.feed(FeedOptions::default()));
+///
+/// let (mut reader, mut encoder) = (Reader::new(Lag::default()), Encoder::new(""));
+/// for (name, feed) in [("/orders", &orders), ("/prices", &prices)] {
+///     reader.subscribe(feed, Start::Live);
+///     encoder.add(name);
+/// }
+/// prices.publish(Event::new().event("update".try_into()?).id(17.into()).data("10.5"));
+/// let cursor = log.cursor();
+///
+/// let (mut items, mut out) = (Vec::new(), BytesMut::new());
+/// reader.next(&mut items).await?;
+/// encoder.encode(&mut out, &items[0]);
+/// assert_eq!(out, format!("event: /prices#update\nid: {cursor} 17\ndata: 10.5\n\n"));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Encoder {
+    /// By the reader's numbers.
+    names: Vec<String>,
+    after: String,
+}
+
+impl Encoder {
+    /// For a client that sent `after` as the position it goes on from; empty if it sent none.
+    pub fn new(after: impl Into<String>) -> Self {
+        Self { names: Vec::new(), after: after.into() }
+    }
+
+    /// Names the next feed, in the order in which the reader subscribed to them. The name must be
+    /// one that [`is_name`](super::is_name) accepts.
+    pub fn add(&mut self, name: impl Into<String>) {
+        self.names.push(name.into());
+    }
+
+    /// How many feeds have a name.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.names.len()
+    }
+
+    /// Whether no feed has a name.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.names.is_empty()
+    }
+
+    /// Appends the frame of an item to `out`; nothing for an item that the format has no words
+    /// for, such as an event without data.
+    pub fn encode(&self, out: &mut BytesMut, item: &Item) {
+        let Some(name) = self.names.get(item.feed()) else { return };
+        match item {
+            Item::Event { entry, .. } => {
+                if let Some(tail) = entry.mux_tail() {
+                    out.reserve("event: ".len() + name.len() + tail.len());
+                    out.put_slice(b"event: ");
+                    out.put_slice(name.as_bytes());
+                    out.put_slice(tail);
+                }
+            }
+            Item::Gap { .. } => {
+                let gap = Gap { feed: name, after: &self.after, missed: None };
+                control("mux/gap", &gap).encode(out);
+            }
+            Item::Lagged { missed, .. } => {
+                control(format!("{name}#{}", Missed::TYPE), missed).encode(out);
+            }
+            Item::Status { status, .. } => match status {
+                Status::Open => state(out, &State::of(name, "open")),
+                // The first attempt is no news.
+                Status::Connecting { reason, .. } if reason.is_empty() => {}
+                Status::Connecting { reason, retry } => {
+                    let retry = u64::try_from(retry.as_millis()).ok();
+                    let connecting = State::of(name, "connecting");
+                    state(out, &State { reason: Some(reason), retry, ..connecting });
+                }
+                Status::Closed { status } => closed(out, name, *status),
+            },
+        }
+    }
+}
+
+/// The data of `mux/open`.
+#[derive(Serialize)]
+struct Open<'a> {
+    v: u8,
+    sid: &'a str,
+    resumed: bool,
+}
+
+/// The data of `mux/feed`.
+#[derive(Default, Serialize)]
+struct State<'a> {
+    feed: &'a str,
+    state: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
+    /// Milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<u16>,
+}
+
+impl<'a> State<'a> {
+    fn of(feed: &'a str, state: &'static str) -> Self {
+        Self { feed, state, ..Self::default() }
+    }
+}
+
+/// The data of `mux/gap`.
+#[derive(Serialize)]
+struct Gap<'a> {
+    feed: &'a str,
+    after: &'a str,
+    missed: Option<u64>,
+}
+
+fn state(out: &mut BytesMut, state: &State<'_>) {
+    control("mux/feed", state).encode(out);
+}
+
+/// An event of the stream itself, without an id.
+fn control<T>(event_type: T, data: &impl Serialize) -> Event
+where
+    T: TryInto<EventType>,
+{
+    // Names have no line break, and what is serialised here has string keys only.
+    let event_type = event_type.try_into().unwrap_or_default();
+    Event::new().event(event_type).json(data).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn encoded(item: &Item) -> String {
+        let mut encoder = Encoder::new("8c1f02aa.7 x");
+        encoder.add("/a");
+        encoder.add("/b?q=1");
+        let mut out = BytesMut::new();
+        encoder.encode(&mut out, item);
+        String::from_utf8(out.to_vec()).unwrap()
+    }
+
+    fn feed_state(data: &str) -> String {
+        format!("event: mux/feed\ndata: {data}\n\n")
+    }
+
+    #[test]
+    fn states_say_as_much_as_there_is_to_say() {
+        let status = |status| encoded(&Item::Status { feed: 1, status });
+        assert_eq!(status(Status::Open), feed_state(r#"{"feed":"/b?q=1","state":"open"}"#));
+        let connecting = |reason: &'static str| Status::Connecting {
+            reason: reason.into(),
+            retry: Duration::from_millis(1500),
+        };
+        assert_eq!(status(connecting("")), "");
+        assert_eq!(
+            status(connecting("it \"broke\"")),
+            feed_state(
+                r#"{"feed":"/b?q=1","state":"connecting","reason":"it \"broke\"","retry":1500}"#
+            )
+        );
+        assert_eq!(
+            status(Status::Closed { status: 204 }),
+            feed_state(r#"{"feed":"/b?q=1","state":"closed","status":204}"#)
+        );
+    }
+
+    #[test]
+    fn what_is_missed_is_told_under_the_feeds_name() {
+        assert_eq!(
+            encoded(&Item::Gap { feed: 0 }),
+            "event: mux/gap\n\
+             data: {\"feed\":\"/a\",\"after\":\"8c1f02aa.7 x\",\"missed\":null}\n\n"
+        );
+        let missed = Missed { count: 3, first: "17".into() };
+        assert_eq!(
+            encoded(&Item::Lagged { feed: 0, missed }),
+            "event: /a#lagged\ndata: {\"missed\":3,\"first\":\"17\"}\n\n"
+        );
+    }
+
+    #[test]
+    fn a_feed_without_a_name_is_not_spoken_of() {
+        assert_eq!(encoded(&Item::Gap { feed: 2 }), "");
+    }
+}
