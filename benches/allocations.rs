@@ -45,7 +45,6 @@ fn main() -> ExitCode {
         let is_met = count <= goal * EVENTS + ONCE;
         are_met &= is_met;
         let mark = if is_met { "" } else { "  not met" };
-        // Precise enough for a table.
         println!("{name:44} {:>7}.{:03} {goal:>6}{mark}", count / EVENTS, count % EVENTS);
     }
     if are_met { ExitCode::SUCCESS } else { ExitCode::FAILURE }

@@ -4,7 +4,11 @@
 mod support;
 
 mod corpus;
+mod forward;
 mod legacy;
+mod mux;
+mod mux_feeds;
+mod plain;
 mod private;
 mod shared;
 mod sharing;

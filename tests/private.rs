@@ -85,11 +85,7 @@ async fn the_last_event_id_passes_byte_for_byte() {
     for client in proxy.clients().await {
         let (_, exchange) = tokio::join!(
             async { client.try_events("/feed", fields(&[("last-event-id", id)])).await.is_ok() },
-            async {
-                let mut exchange = origin.request("/feed").await;
-                exchange.open().await;
-                exchange
-            }
+            origin.opened("/feed")
         );
         let sent = exchange.head.value("last-event-id");
         assert_eq!(sent.as_deref(), Some(id.as_bytes()), "{}", client.protocol());
@@ -240,8 +236,7 @@ async fn a_client_of_http_1_0_gets_a_stream_without_chunks() {
     let origin = Origin::start().await;
     let proxy = Proxy::before(&origin, "").await;
     let mut wire = Wire::send(proxy.plain(), "GET /feed HTTP/1.0\r\nHost: h\r\n\r\n").await;
-    let mut exchange = origin.request("/feed").await;
-    exchange.open().await;
+    let mut exchange = origin.opened("/feed").await;
     exchange.send("data: a\n\n").await;
     let head = wire.text_until("\r\n\r\n").await.to_ascii_lowercase();
     assert!(!head.contains("transfer-encoding"), "{head}");

@@ -27,8 +27,7 @@ async fn two_hundred_readers_share_one_origin_connection() {
         let client = clients[reader % 2].clone();
         opening.spawn(async move { join(&client).await });
     }
-    let mut exchange = origin.request("/feed").await;
-    exchange.open().await;
+    let mut exchange = origin.opened("/feed").await;
     let streams = opening.join_all().await;
     let mut reading = JoinSet::new();
     for mut stream in streams {
@@ -125,8 +124,7 @@ async fn what_is_older_than_the_history_is_a_gap() {
 
 /// The origin's second connection: what it was asked to go on from, and the way to go on.
 async fn reconnected(origin: &Origin) -> (Exchange, Option<String>) {
-    let mut exchange = origin.request("/feed").await;
-    exchange.open().await;
+    let mut exchange = origin.opened("/feed").await;
     let id = exchange.head.text("last-event-id");
     (exchange, id)
 }

@@ -12,11 +12,7 @@ async fn opens(
     headers: HeaderMap,
 ) -> (Stream, Exchange) {
     let path = target.split('?').next().expect("a path");
-    tokio::join!(client.open_with(target, headers), async {
-        let mut exchange = origin.request(path).await;
-        exchange.open().await;
-        exchange
-    })
+    tokio::join!(client.open_with(target, headers), origin.opened(path))
 }
 
 /// Asserts that a reader with these header fields joins the stream that `exchange` is.

@@ -57,7 +57,8 @@ fn dechunked(mut body: &[u8]) -> Vec<u8> {
 
 async fn stalled(proxy: &Proxy) -> Wire {
     let mut wire = Wire::connect_narrow(proxy.plain()).await;
-    wire.write("GET /feed HTTP/1.1\r\nHost: proxy.example\r\nAccept: text/event-stream\r\n\r\n").await;
+    wire.write("GET /feed HTTP/1.1\r\nHost: proxy.example\r\nAccept: text/event-stream\r\n\r\n")
+        .await;
     wire.read_until("\r\n\r\n").await;
     wire
 }

@@ -1,7 +1,8 @@
 //! From bytes to events.
 
-use divan::Bencher;
 use divan::counter::{BytesCount, ItemsCount};
+use divan::{Bencher, black_box};
+use simdutf8::basic::from_utf8;
 use sse_layer::MessageEvent;
 
 use crate::peers::{EventsourceStream, Peer, SseCodec, SseLayer, SseStream, cut};
@@ -52,6 +53,26 @@ fn frames(bencher: Bencher<'_, '_>, shape: Shape) {
     let stream = shape.stream();
     let expected = (stream.events.len(), stream.wire.len());
     counted(bencher, &stream).bench_local(|| assert_eq!(cut(&stream), expected));
+}
+
+/// What no decoder can do without, where each event is known to be one line of data: to find its
+/// end, check its encoding, and copy it.
+#[divan::bench(args = Shape::ALL.into_iter().filter(|shape| shape.is_lone_line()))]
+fn floor(bencher: Bencher<'_, '_>, shape: Shape) {
+    let stream = shape.stream();
+    counted(bencher, &stream).bench_local(|| {
+        let mut events = stream.events.iter();
+        let mut rest = stream.wire.as_ref();
+        while let Some(end) = memchr::memchr2(b'\n', b'\r', rest) {
+            let (line, tail) = rest.split_at(end);
+            let data = line.strip_prefix(b"data: ").and_then(|data| from_utf8(data).ok());
+            let data = black_box(data.expect("a line of data").to_owned());
+            let expected = events.next().expect("no event more");
+            assert_eq!(data.len(), expected.data.len());
+            rest = tail.strip_prefix(b"\n\n").expect("a blank line");
+        }
+        assert!(events.next().is_none(), "no event less");
+    });
 }
 
 fn counted<'a, 'b>(bencher: Bencher<'a, 'b>, stream: &Stream) -> Bencher<'a, 'b> {

@@ -43,6 +43,11 @@ impl Shape {
         Self::data("64 KiB", 64 << 10),
     ];
 
+    /// Whether its events are one line of data and nothing more.
+    pub(crate) const fn is_lone_line(self) -> bool {
+        self.lines == 1 && !self.is_named
+    }
+
     /// The stream with events of this shape.
     pub(crate) fn stream(self) -> Stream {
         let mut wire = Vec::new();

@@ -119,6 +119,7 @@ impl Framer {
     /// What `read` makes of the fields of the next whole block. Unlike with
     /// [`next_frame`](Self::next_frame), no bytes are kept, and those of one line are not
     /// searched for its end again.
+    #[inline]
     pub(crate) fn read_fields<T>(
         &mut self,
         read: impl FnOnce(Fields<'_>) -> T,

@@ -1,8 +1,8 @@
 //! The head of an event stream's response: how it is recognised, and what it must say.
 
 use http::header::{
-    CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap,
-    HeaderValue, TRANSFER_ENCODING, UPGRADE,
+    ACCEPT_RANGES, CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG,
+    HeaderMap, HeaderValue, TRANSFER_ENCODING, UPGRADE,
 };
 use http::{HeaderName, Version};
 
@@ -28,14 +28,26 @@ const CONNECTION_FIELDS: [HeaderName; 5] = [
 /// type of all `Content-Type` lines and lists counts, and its parameters do not.
 #[must_use]
 pub fn is_event_stream(headers: &HeaderMap) -> bool {
-    headers
-        .get_all(CONTENT_TYPE)
-        .iter()
-        .flat_map(members)
-        .filter_map(essence)
-        .filter(|essence| *essence != b"*/*")
-        .last()
-        .is_some_and(|essence| essence.eq_ignore_ascii_case(EVENT_STREAM))
+    media_type(headers).is_some_and(|media_type| media_type.eq_ignore_ascii_case(EVENT_STREAM))
+}
+
+/// The media type that counts, without parameters.
+pub(crate) fn media_type(headers: &HeaderMap) -> Option<&[u8]> {
+    let types = headers.get_all(CONTENT_TYPE).iter().flat_map(members);
+    types.filter_map(essence).filter(|essence| *essence != b"*/*").last()
+}
+
+/// Whether a charset is named that is not UTF-8.
+pub(crate) fn has_other_charset(headers: &HeaderMap) -> bool {
+    let lines = headers.get_all(CONTENT_TYPE).iter();
+    lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b';')).any(is_other_charset)
+}
+
+/// Removes what was said of a body that is not sent in that form.
+pub(crate) fn reshaped(headers: &mut HeaderMap) {
+    for name in [ACCEPT_RANGES, CONTENT_LENGTH, ETAG] {
+        headers.remove(name);
+    }
 }
 
 /// Whether the body's bytes are a coding of the stream, such as gzip.
@@ -104,7 +116,7 @@ fn cache_control(headers: &HeaderMap) -> Option<HeaderValue> {
 }
 
 /// The members of a comma list. A comma in a quoted string parts nothing.
-fn members(list: &HeaderValue) -> impl Iterator<Item = &[u8]> {
+pub(crate) fn members(list: &HeaderValue) -> impl Iterator<Item = &[u8]> {
     let mut quoted = false;
     let mut escaped = false;
     let parts = move |byte: &u8| {

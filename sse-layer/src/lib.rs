@@ -46,6 +46,9 @@
 //! | `X-Accel-Buffering: no` | nginx and others collect a response before they pass it on |
 //! | a comment as first bytes | servers and proxies send a head only when there is something to follow it |
 
+#[cfg(feature = "compress")]
+pub mod compress;
+pub mod convert;
 mod decode;
 mod drain;
 mod event;

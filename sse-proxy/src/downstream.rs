@@ -177,12 +177,9 @@ impl Io {
     async fn closed(&mut self) {
         match self {
             Self::H1 { stream, .. } => {
-                let mut probe = [0; 64];
-                match stream.read(&mut probe).await {
-                    Ok(0) | Err(_) => {}
-                    // A client that goes on sending on this connection is not read any further.
-                    Ok(_) => std::future::pending().await,
-                }
+                // What a client goes on sending on this connection is nothing to us.
+                let mut ignored = [0; 64];
+                while stream.read(&mut ignored).await.is_ok_and(|read| read > 0) {}
             }
             Self::H2(send) => {
                 let _ = poll_fn(|cx| send.poll_reset(cx)).await;

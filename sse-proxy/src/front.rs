@@ -6,9 +6,9 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use http::header::{HOST, UPGRADE};
-use http::{HeaderMap, Method};
-use pingora::http::RequestHeader;
+use http::header::{HOST, UPGRADE, VIA};
+use http::{HeaderMap, Method, Version};
+use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::prelude::HttpPeer;
 use pingora::protocols::http::ServerSession;
 use pingora::protocols::http::subrequest::server::HttpSession as Placeholder;
@@ -20,7 +20,7 @@ use crate::drain::{Drain, Draining};
 use crate::feeds::Feeds;
 use crate::limits::{Connections, PerAddress};
 use crate::mux::{Mux, is_private};
-use crate::origin::{Answer, Forward, Origins, add_forwarded, peer};
+use crate::origin::{Answer, Forward, Origins, add_forwarded, peer, remove_hop_by_hop_fields, via};
 use crate::relay;
 use crate::request::Request;
 use crate::router::{Router, upstream_path};
@@ -177,6 +177,16 @@ impl ProxyHttp for Front {
         }
     }
 
+    async fn response_filter(
+        &self,
+        _session: &mut Session,
+        answer: &mut ResponseHeader,
+        _context: &mut Context,
+    ) -> pingora::Result<()> {
+        remove_hop_by_hop_fields(answer);
+        answer.append_header(VIA, via(Version::HTTP_11))
+    }
+
     async fn upstream_request_filter(
         &self,
         session: &mut Session,
@@ -242,6 +252,7 @@ fn request(session: &Session) -> Request {
         headers: head.headers.clone(),
         client: client(session),
         tls: is_tls(session),
+        version: head.version,
     }
 }
 

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use http::header::VIA;
-use http::{HeaderValue, Version};
+use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING, VIA};
+use http::{HeaderValue, StatusCode, Version};
 use pingora::http::ResponseHeader;
 use pingora::protocols::http::ServerSession;
 use sse_layer::{Event, Repairs};
@@ -133,6 +133,16 @@ pub(crate) async fn pass(
         head.append_header(name, value)?;
     }
     head.append_header(VIA, crate::origin::via(Version::HTTP_11))?;
+    let may_have_body =
+        !matches!(response.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+    if may_have_body && !headers.contains_key(CONTENT_LENGTH) {
+        // Of a body without a length the end must be told: by the last chunk, or by closing.
+        if session.req_header().version >= Version::HTTP_11 {
+            head.insert_header(TRANSFER_ENCODING, "chunked")?;
+        } else {
+            session.set_keepalive(None);
+        }
+    }
     session.write_response_header(Box::new(head)).await?;
     loop {
         let chunk = tokio::select! {

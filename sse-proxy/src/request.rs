@@ -4,10 +4,10 @@ use std::net::IpAddr;
 
 use bytes::Bytes;
 use form_urlencoded::Serializer;
-use http::header::{ACCEPT, AUTHORIZATION, COOKIE, HOST, HeaderName, ORIGIN};
-use http::{HeaderMap, HeaderValue};
+use http::header::{ACCEPT, AUTHORIZATION, COOKIE, HeaderName, ORIGIN};
+use http::{HeaderMap, HeaderValue, Version};
 
-use crate::config::{Route, ShareBy};
+use crate::config::{Route, ShareBy, without_port};
 
 /// The header in which a client says which event it had last.
 pub(crate) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
@@ -25,6 +25,8 @@ pub(crate) struct Request {
     pub(crate) client: Option<IpAddr>,
     /// Whether the client spoke TLS to us.
     pub(crate) tls: bool,
+    /// The version of HTTP that the client spoke.
+    pub(crate) version: Version,
 }
 
 impl Request {
@@ -83,16 +85,15 @@ impl Request {
             .iter()
             .map(|part| match part {
                 ShareBy::Query => self.query.as_ref().map(|query| query.clone().into_bytes()),
-                ShareBy::Header(name) if *name == HOST => {
-                    Some(self.authority.to_ascii_lowercase().into_bytes())
-                }
                 ShareBy::Header(name) => self.headers.get(name).map(|v| v.as_bytes().to_vec()),
                 ShareBy::Cookie(name) => self.cookie(name).map(|v| v.as_bytes().to_vec()),
             })
             .collect();
         // An origin that allows one site by name must be asked for each.
         parts.push(self.headers.get(ORIGIN).map(|origin| origin.as_bytes().to_vec()));
-        FeedKey { route: route.path.to_string(), path: self.path.clone(), parts }
+        // The port tells where we were reached, not what was asked for.
+        let host = without_port(&self.authority).to_ascii_lowercase();
+        FeedKey { route: route.path.to_string(), host, path: self.path.clone(), parts }
     }
 
     /// The request that is made once for all readers: with nothing in it that is one client's.
@@ -138,6 +139,7 @@ impl Request {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct FeedKey {
     pub(crate) route: String,
+    host: String,
     path: String,
     parts: Vec<Option<Vec<u8>>>,
 }
@@ -153,7 +155,8 @@ mod tests {
             .collect();
         let query = query.map(str::to_owned);
         let (authority, path) = ("h".to_owned(), "/x".to_owned());
-        Request { authority, path, query, headers, client: None, tls: false }
+        let version = Version::HTTP_11;
+        Request { authority, path, query, headers, client: None, tls: false, version }
     }
 
     fn route(share_by: &str) -> Route {

@@ -21,6 +21,9 @@ const LEAST_PAUSE: Duration = Duration::from_millis(100);
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
+/// How many events are published in one go.
+const BURST: u32 = 64;
+
 /// How much is kept of an answer that is no stream, to pass it on to everybody who waits for it.
 const MOST_OF_REFUSAL: usize = 64 << 10;
 
@@ -155,20 +158,26 @@ impl Source {
         self.open(head);
         while let Some(chunk) = response.chunk().await? {
             intake.push(chunk)?;
-            self.publish(&mut intake)?;
+            self.publish(&mut intake).await?;
         }
         intake.finish(response.is_delimited());
-        self.publish(&mut intake)?;
+        self.publish(&mut intake).await?;
         Ok(Ended::ForNow { reason: "the origin ended the stream".to_owned(), was_open: true })
     }
 
-    /// Publishes the frames that have come.
-    fn publish(&self, intake: &mut Intake) -> Result<(), OriginError> {
+    /// Publishes the frames that have come. If they are many, the readers have a chance to take
+    /// some before the rest follows: a burst of its origin makes no reader a slow one.
+    async fn publish(&self, intake: &mut Intake) -> Result<(), OriginError> {
+        let mut published = 0;
         while let Some(frame) = intake.next_frame()? {
             self.feed.publish(match self.route.retry {
                 Retry::Pass => frame,
                 Retry::Ours(_) => without_retry(frame),
             });
+            published += 1;
+            if published % BURST == 0 {
+                tokio::task::yield_now().await;
+            }
         }
         report_repairs(&self.route, Repairs::NONE, intake.news());
         Ok(())

@@ -146,13 +146,8 @@ impl Client {
 
     /// Opens a stream that `origin` is asked for, and returns both its ends.
     pub(crate) async fn open_from(&self, origin: &Origin, target: &str) -> (Stream, Exchange) {
-        let answered = async {
-            let path = target.split('?').next().unwrap_or_default();
-            let mut exchange = origin.request(path).await;
-            exchange.open().await;
-            exchange
-        };
-        tokio::join!(self.open(target), answered)
+        let path = target.split('?').next().unwrap_or_default();
+        tokio::join!(self.open(target), origin.opened(path))
     }
 
     /// Opens a stream as one who has had the event with this id.
@@ -195,7 +190,10 @@ impl Response {
             loop {
                 match self.chunk().await {
                     Some(Ok(bytes)) => rest.extend_from_slice(&bytes),
-                    Some(Err(_)) => return Ending::BrokenOff,
+                    Some(Err(e)) => {
+                        eprintln!("XX {e:?}");
+                        return Ending::BrokenOff;
+                    }
                     None => return Ending::Orderly,
                 }
             }

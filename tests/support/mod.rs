@@ -4,6 +4,7 @@
 mod case;
 mod client;
 mod event_source;
+mod mux;
 mod origin;
 mod program;
 mod proxy;
@@ -17,8 +18,11 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
 
 pub(crate) use self::case::{Case, Cases, Cut, events as case_events, retry as case_retry};
-pub(crate) use self::client::{Client, Ending, Response, Stream, fields, request};
+pub(crate) use self::client::{
+    Body as RequestBody, Client, Ending, HOST_NAME, Response, Stream, fields, request,
+};
 pub(crate) use self::event_source::{Charsets, EventSource, State};
+pub(crate) use self::mux::{Mux, pairs, target as mux_target};
 pub(crate) use self::origin::{Exchange, Head, Origin};
 pub(crate) use self::program::{Folder, Run, certificate, run};
 pub(crate) use self::proxy::Proxy;

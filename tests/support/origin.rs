@@ -88,6 +88,13 @@ impl Origin {
         within(&format!("a request for {path}"), next).await.expect("the origin is running")
     }
 
+    /// The same, already answered with the head of a stream.
+    pub(crate) async fn opened(&self, path: &str) -> Exchange {
+        let mut exchange = self.request(path).await;
+        exchange.open().await;
+        exchange
+    }
+
     /// The heads of all requests so far, in the order they came.
     pub(crate) fn heads(&self) -> Vec<Head> {
         self.shared.heads.lock().expect("not poisoned").clone()

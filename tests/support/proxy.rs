@@ -33,7 +33,7 @@ impl Proxy {
         let mut child = Command::new(env!("CARGO_BIN_EXE_sse-proxy"))
             .args(["run", "--config"])
             .arg(path)
-            .env_remove("RUST_LOG")
+            .env("RUST_LOG", std::env::var("E2E").unwrap_or("info".into()))
             .stderr(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
@@ -127,7 +127,7 @@ impl Proxy {
     }
 
     /// Waits for the program's end.
-    pub(crate) async fn exit(mut self) -> ExitStatus {
+    pub(crate) async fn exit(&mut self) -> ExitStatus {
         within("the proxy exits", self.child.wait()).await.expect("a child of ours")
     }
 
@@ -138,5 +138,13 @@ impl Proxy {
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("VmHWM");
         let kib: u64 = line.trim().trim_end_matches(" kB").parse().expect("a number");
         kib << 10
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("the proxy's log:\n{}", self.log());
+        }
     }
 }

@@ -38,7 +38,9 @@ pub struct Lag {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum LagPolicy {
-    /// Its stream ends. It comes back with the id of the last event it has, and so gets everything
+    /// Its stream ends: when it is found to be too far behind while something is being written to it
+    /// ([`Reader::lagged`](super::Reader::lagged)), or when its place has fallen out of the history.
+    /// It comes back with the id of the last event it has, and so gets everything
     /// that history still holds. For feeds of which every event counts.
     #[default]
     Resume,

@@ -78,7 +78,7 @@ pub struct Feed(Arc<Shared>);
 
 struct Shared {
     log: Log,
-    /// For the readers of [`Feed::stream`].
+    /// For readers that have no bounds of their own.
     lag: Lag,
     key: Option<KeyOf>,
     state: Mutex<State>,
@@ -216,7 +216,7 @@ impl Feed {
         &self.0.log
     }
 
-    /// How far the readers that [`stream`](Self::stream) makes may fall behind.
+    /// How far its readers may fall behind, as [`FeedOptions::lag`] says.
     #[must_use]
     pub fn lag(&self) -> Lag {
         self.0.lag

@@ -14,7 +14,8 @@ use crate::Frame;
 pub struct FeedOptions {
     /// How much is kept for readers who come back.
     pub history: HistoryLimits,
-    /// How far the readers that [`Feed::stream`](super::Feed::stream) makes may fall behind.
+    /// How far the readers of [`Feed::stream`](super::Feed::stream) and
+    /// [`MuxService`](crate::mux::MuxService) may fall behind.
     pub lag: Lag,
     /// What readers are told of the feed until the first
     /// [`Feed::set_status`](super::Feed::set_status).
@@ -36,7 +37,8 @@ impl FeedOptions {
         self
     }
 
-    /// Sets how far the readers that [`Feed::stream`](super::Feed::stream) makes may fall behind.
+    /// Sets how far the readers of [`Feed::stream`](super::Feed::stream) and
+    /// [`MuxService`](crate::mux::MuxService) may fall behind.
     #[must_use]
     pub fn lag(mut self, lag: Lag) -> Self {
         self.lag = lag;

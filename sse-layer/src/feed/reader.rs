@@ -70,8 +70,9 @@ impl Reader {
     ///
     /// # Errors
     ///
-    /// [`Lagged`] if the reader has fallen too far behind a feed for which its policy is
-    /// [`LagPolicy::Resume`](super::LagPolicy::Resume). Nothing after that is handed out.
+    /// [`Lagged`] if the reader's place has fallen out of the history of a feed for which its policy
+    /// is [`LagPolicy::Resume`](super::LagPolicy::Resume). Nothing after that is handed out. The
+    /// bounds of [`Lag`] alone are no error here, but for [`lagged`](Self::lagged).
     pub async fn next(&mut self, items: &mut Vec<Item>) -> Result<(), Lagged> {
         poll_fn(|cx| self.poll_next(cx, items)).await
     }
@@ -87,8 +88,10 @@ impl Reader {
         items: &mut Vec<Item>,
     ) -> Poll<Result<(), Lagged>> {
         self.signal.register(cx.waker());
-        if let Some(lagged) = self.lagging() {
-            return Poll::Ready(Err(lagged));
+        // Whoever asks for more is not given up for a burst that came while he was not looking, as
+        // long as it is all there.
+        if let Some(feed) = self.taps.iter().position(Tap::is_lost) {
+            return Poll::Ready(Err(Lagged { feed }));
         }
         let before = items.len();
         self.collect(items);

@@ -22,8 +22,8 @@ const MAX_PIECE: usize = 64 * 1024;
 ///
 /// It begins with the feed's [reconnection time](Feed::retry), if the feed has one. Events that
 /// the client asked for and that no longer exist are told by a comment, `: gap`. It ends when the
-/// feed is [closed](Feed::close), and when the client reads too slowly and the feed's
-/// [`LagPolicy`](super::LagPolicy) is to end it; otherwise it does not.
+/// feed is [closed](Feed::close). With [`LagPolicy::Resume`](super::LagPolicy::Resume) it also ends
+/// when the client reads so slowly that its place has fallen out of the feed's history.
 ///
 /// The body alone is correct, but for comments in silence and the like it needs
 /// [`SseLayer`](crate::SseLayer) around its handler. The layer knows it by its content type, so

@@ -81,7 +81,14 @@ impl Tap {
         self.feed.0.newest.load(Ordering::Relaxed) <= self.after.seq
     }
 
-    /// Whether the reader is too far behind to go on.
+    /// Whether events that the reader is due are gone, so that it cannot go on.
+    pub(super) fn is_lost(&self) -> bool {
+        self.lag.policy == LagPolicy::Resume
+            && !self.has_all()
+            && lock(&self.feed.0.state).history.floor() > self.after.seq
+    }
+
+    /// Whether the reader is too far behind to be waited for.
     pub(super) fn is_lagging(&self) -> bool {
         self.lag.policy == LagPolicy::Resume
             && !self.has_all()

@@ -15,8 +15,9 @@ const BOM: &[u8] = b"\xEF\xBB\xBF";
 
 /// A block, as it came but for a blank line that it lacked.
 pub(super) struct Block {
-    /// Its bytes, if they were put together; else they are the chunk's first.
+    /// Its bytes, if they had to be put together; else they are the chunk's first.
     own: Option<Bytes>,
+    /// How many bytes it has.
     len: usize,
     /// Whether it has but one line, with LF line ends, that no repair may concern.
     pub(super) is_lone_line: bool,
@@ -131,6 +132,7 @@ impl Cutter {
     }
 
     /// The bytes of the block that was found last.
+    #[inline]
     pub(super) fn peek<'a>(&'a self, block: &'a Block) -> &'a [u8] {
         let in_chunk = || self.chunk.get(..block.len).unwrap_or_default();
         block.own.as_deref().unwrap_or_else(in_chunk)
@@ -143,6 +145,7 @@ impl Cutter {
     }
 
     /// Drops the bytes of the block that was found last. Cheaper than to take them.
+    #[inline]
     pub(super) fn skip(&mut self, block: &Block) {
         if block.own.is_none() {
             self.chunk.advance(block.len);

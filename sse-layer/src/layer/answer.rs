@@ -5,10 +5,16 @@ use std::sync::Arc;
 use http::header::{CACHE_CONTROL, RETRY_AFTER};
 use http::{HeaderValue, Method, Response, StatusCode};
 
+#[cfg(feature = "compress")]
+use super::encoded::Encoded;
+use super::reading::Reading;
 use super::request::Asked;
 use super::streaming::Streaming;
 use super::watched::Watched;
 use super::{SseBody, SseLayer};
+#[cfg(feature = "compress")]
+use crate::compress;
+use crate::convert::Converter;
 use crate::head;
 
 /// Makes a `response` that is a stream one that arrives; others pass.
@@ -17,13 +23,22 @@ pub(super) fn answer<B>(
     asked: &Asked,
     layer: &Arc<SseLayer>,
 ) -> Response<SseBody<B>> {
-    let is_stream =
-        response.status() == StatusCode::OK && head::is_event_stream(response.headers());
-    if !is_stream {
+    let headers = response.headers();
+    if response.status() != StatusCode::OK {
         return response.map(SseBody::untouched);
     }
-    let is_encoded = head::is_encoded(response.headers());
+    let is_encoded = head::is_encoded(headers);
+    let conversion = layer.conversion(headers).filter(|_| !is_encoded);
+    if conversion.is_none() && !head::is_event_stream(headers) {
+        return response.map(SseBody::untouched);
+    }
+    if conversion.is_some() {
+        head::reshaped(response.headers_mut());
+    }
     head::prepare(response.headers_mut(), asked.version);
+    #[cfg(feature = "compress")]
+    let encoder =
+        layer.compression().and_then(|_| compress::prepare(response.headers_mut(), asked.coding));
     if asked.method == Method::HEAD {
         return response.map(|_| SseBody::none());
     }
@@ -41,11 +56,18 @@ pub(super) fn answer<B>(
     };
     let layer = layer.clone();
     response.map(|body| {
-        SseBody::stream(if is_encoded {
+        let stream = if is_encoded {
             Streaming::opaque(body, layer, permit, watched)
         } else {
-            Streaming::new(body, layer.reading(), layer, permit, watched)
-        })
+            let reading = match conversion {
+                Some(format) => Reading::converted(Converter::new(format)),
+                None => layer.reading(),
+            };
+            Streaming::new(body, reading, layer, permit, watched)
+        };
+        #[cfg(feature = "compress")]
+        let stream = Encoded::new(stream, encoder);
+        SseBody::stream(stream)
     })
 }
 

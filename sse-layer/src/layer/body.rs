@@ -6,7 +6,12 @@ use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
 use super::source::poll_bytes;
-use super::streaming::Streaming;
+
+/// A stream in the form that is sent.
+#[cfg(feature = "compress")]
+pub(super) type Sent<B> = super::encoded::Encoded<B>;
+#[cfg(not(feature = "compress"))]
+pub(super) type Sent<B> = super::streaming::Streaming<B>;
 
 pin_project! {
     /// Response body of [`SseService`](super::SseService).
@@ -29,7 +34,7 @@ pin_project! {
         None,
         Stream {
             #[pin]
-            stream: Streaming<B>,
+            stream: Sent<B>,
         },
     }
 }
@@ -43,7 +48,7 @@ impl<B> SseBody<B> {
         Self { kind: Kind::None }
     }
 
-    pub(super) const fn stream(stream: Streaming<B>) -> Self {
+    pub(super) const fn stream(stream: Sent<B>) -> Self {
         Self { kind: Kind::Stream { stream } }
     }
 }

@@ -2,12 +2,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
+use http::HeaderMap;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
 use tower_layer::Layer;
 
 use super::SseService;
 use super::ending::Ending;
 use super::reading::Reading;
+#[cfg(feature = "compress")]
+use crate::compress::Compression;
+use crate::convert::{Convert, Converter};
 use crate::jitter::jitter;
 use crate::observe::{Observe, Observer};
 use crate::{Drain, Event, Framer, KeepAlive, Repairs};
@@ -28,6 +32,9 @@ pub struct SseLayer {
     permits: Option<Arc<Semaphore>>,
     observers: Vec<Box<dyn Observer>>,
     repairs: Repairs,
+    conversions: Vec<Convert>,
+    #[cfg(feature = "compress")]
+    compression: Option<Compression>,
 }
 
 /// How much of the reconnection time is left to chance. Clients that were cut off together come
@@ -52,6 +59,9 @@ impl SseLayer {
             permits: None,
             observers: Vec::new(),
             repairs: Repairs::NONE,
+            conversions: Vec::new(),
+            #[cfg(feature = "compress")]
+            compression: None,
         }
     }
 
@@ -141,6 +151,25 @@ impl SseLayer {
         self
     }
 
+    /// Makes responses of another `format` event streams, each complete record an event. Several
+    /// can be added; none by default.
+    ///
+    /// A record that is longer than [`Converter::DEFAULT_LIMIT`] ends the stream, with a comment
+    /// that says so. Responses with a content coding pass untouched.
+    pub fn convert(mut self, format: Convert) -> Self {
+        self.conversions.push(format);
+        self
+    }
+
+    /// Compresses streams for clients that accept it, each event for itself; off by default, and
+    /// why is said [there](crate::compress). Comments in silence are compressed too. A handler that
+    /// names a `Content-Encoding`, if only `identity`, is left alone.
+    #[cfg(feature = "compress")]
+    pub const fn compress(mut self, compression: Compression) -> Self {
+        self.compression = Some(compression);
+        self
+    }
+
     /// What is sent in the silence of a stream.
     pub(super) const fn comments(&self) -> &KeepAlive {
         &self.keep_alive
@@ -179,11 +208,26 @@ impl SseLayer {
 
     /// How the body of an event stream is read.
     pub(super) fn reading(&self) -> Reading {
-        if self.repairs.is_empty() {
+        let framer = Framer::new().with_repairs(self.repairs);
+        if self.conversions.contains(&Convert::Ndjson) {
+            Reading::converted(Converter::within_event_stream(framer))
+        } else if self.repairs.is_empty() {
             Reading::as_is()
         } else {
-            Reading::mended(Framer::new().with_repairs(self.repairs))
+            Reading::mended(framer)
         }
+    }
+
+    /// What a response with these headers, which is no event stream, is to be converted from.
+    pub(super) fn conversion(&self, headers: &HeaderMap) -> Option<Convert> {
+        let mut formats = self.conversions.iter().copied();
+        formats.find(|format| format.is_named_by(headers))
+    }
+
+    /// How streams are compressed, if they are.
+    #[cfg(feature = "compress")]
+    pub(super) const fn compression(&self) -> Option<Compression> {
+        self.compression
     }
 
     /// A place among the streams, if they are counted.

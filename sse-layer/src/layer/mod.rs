@@ -70,6 +70,8 @@
 mod answer;
 mod body;
 mod count;
+#[cfg(feature = "compress")]
+mod encoded;
 mod ending;
 mod future;
 #[expect(clippy::module_inception, reason = "the file of the layer itself, among its parts")]

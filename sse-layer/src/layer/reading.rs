@@ -1,7 +1,8 @@
 use bytes::{Bytes, BytesMut};
 
 use super::place::Start;
-use crate::{DecodeError, Framer};
+use crate::convert::{Converter, TooLong};
+use crate::{Frame, Framer};
 
 /// How a handler's bytes become those of the stream.
 #[derive(Debug)]
@@ -10,6 +11,8 @@ pub(super) enum Reading {
     AsIs { start: Start, data: Option<Bytes> },
     /// Block by block, mended.
     Mended { framer: Box<Framer>, has_ended: bool },
+    /// Record by record, without a byte order mark at the start.
+    Converted { start: Start, converter: Box<Converter> },
 }
 
 /// Frames that are ready together leave together; the one that crosses this size is still taken.
@@ -29,34 +32,44 @@ impl Reading {
         Self::Mended { framer: Box::new(framer), has_ended: false }
     }
 
+    pub(super) fn converted(converter: Converter) -> Self {
+        Self::Converted { start: Start::new(), converter: Box::new(converter) }
+    }
+
     /// Takes the next bytes. What came before must have been taken out.
     pub(super) fn push(&mut self, bytes: Bytes) {
         match self {
             Self::AsIs { start, data } => *data = Some(start.strip(bytes)),
             Self::Mended { framer, .. } => framer.push(bytes),
+            Self::Converted { start, converter } => converter.push(start.strip(bytes)),
         }
     }
 
     /// The handler has ended the stream.
     pub(super) fn finish(&mut self) {
-        if let Self::Mended { framer, has_ended } = self {
-            framer.finish(true);
-            *has_ended = true;
+        match self {
+            Self::AsIs { .. } => {}
+            Self::Mended { framer, has_ended } => {
+                framer.finish(true);
+                *has_ended = true;
+            }
+            Self::Converted { converter, .. } => converter.finish(),
         }
     }
 
     /// The next bytes to send, which may be none; or `None` if more must be pushed.
-    pub(super) fn next(&mut self) -> Result<Option<Bytes>, DecodeError> {
+    pub(super) fn next(&mut self) -> Result<Option<Bytes>, TooLong> {
         match self {
             Self::AsIs { data, .. } => Ok(data.take()),
             Self::Mended { framer, has_ended } => {
-                let batch = batch(|| framer.next_frame())?;
+                let batch = batch(|| Ok(framer.next_frame()?))?;
                 if batch.is_some() || !std::mem::take(has_ended) {
                     return Ok(batch);
                 }
                 // Half a block stays half a block.
                 Ok(Some(std::mem::take(&mut **framer).into_remainder()))
             }
+            Self::Converted { converter, .. } => batch(|| converter.next_frame()),
         }
     }
 
@@ -68,8 +81,8 @@ impl Reading {
 
 /// The frames that are ready, as one. A single one is not copied.
 fn batch(
-    mut next: impl FnMut() -> Result<Option<crate::Frame>, DecodeError>,
-) -> Result<Option<Bytes>, DecodeError> {
+    mut next: impl FnMut() -> Result<Option<Frame>, TooLong>,
+) -> Result<Option<Bytes>, TooLong> {
     let Some(first) = next()? else { return Ok(None) };
     let first = first.into_bytes();
     let mut all = BytesMut::new();

@@ -2,6 +2,8 @@ use http::{HeaderMap, Method, Request, Uri, Version};
 use tokio::time::Instant;
 
 use crate::LastEventId;
+#[cfg(feature = "compress")]
+use crate::compress::{Coding, Compression};
 use crate::observe::Opened;
 
 /// What of a request matters to the stream that answers it.
@@ -13,16 +15,24 @@ pub(super) struct Asked {
     // The request's, since the response's version is not known to be right before it is sent.
     pub(super) version: Version,
     last_event_id: Option<LastEventId>,
+    /// What the answer is to be coded in, if it is a stream.
+    #[cfg(feature = "compress")]
+    pub(super) coding: Option<Coding>,
 }
 
 impl Asked {
-    pub(super) fn by<B>(request: &Request<B>) -> Self {
+    pub(super) fn by<B>(
+        request: &Request<B>,
+        #[cfg(feature = "compress")] compression: Option<Compression>,
+    ) -> Self {
         Self {
             at: Instant::now(),
             method: request.method().clone(),
             uri: request.uri().clone(),
             version: request.version(),
             last_event_id: LastEventId::of(request),
+            #[cfg(feature = "compress")]
+            coding: compression.and_then(|how| how.coding(request.headers())),
         }
     }
 

@@ -37,7 +37,11 @@ where
     }
 
     fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
-        let asked = Asked::by(&request);
+        let asked = Asked::by(
+            &request,
+            #[cfg(feature = "compress")]
+            self.layer.compression(),
+        );
         if let Some(id) = asked.last_event_id() {
             request.extensions_mut().insert(id.clone());
         }

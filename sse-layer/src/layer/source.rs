@@ -6,7 +6,7 @@ use http_body::{Body, Frame};
 use pin_project_lite::pin_project;
 
 use super::reading::Reading;
-use crate::DecodeError;
+use crate::convert::TooLong;
 
 pin_project! {
     /// A handler's body, read as the layer was asked to.
@@ -28,7 +28,7 @@ pub(super) enum Piece {
     Data(Bytes),
     Trailers(Frame<Bytes>),
     /// A block or record was too long, and the source has ended.
-    TooLong(DecodeError),
+    TooLong(TooLong),
 }
 
 impl<B> Source<B> {

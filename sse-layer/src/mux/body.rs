@@ -17,9 +17,9 @@ const MAX_PIECE: usize = 64 * 1024;
 /// Response body of [`MuxService`](super::MuxService): a multiplexed stream, or a line of text
 /// that says why there is none.
 ///
-/// The stream ends when the client reads one of its feeds too slowly and that feed's
-/// [`LagPolicy`](crate::feed::LagPolicy) is to end it; otherwise it does not, not even when all
-/// of its feeds are closed, as the client would only come again.
+/// The stream does not end by itself, not even when all of its feeds are closed, as the client
+/// would only come again. The exception is a client that reads so slowly that its place has fallen
+/// out of the history of a feed with [`LagPolicy::Resume`](crate::feed::LagPolicy::Resume).
 #[derive(Debug)]
 pub struct MuxBody {
     /// What is to be sent first.

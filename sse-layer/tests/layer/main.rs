@@ -6,6 +6,9 @@
 #[cfg(feature = "axum")]
 mod axum;
 mod body;
+#[cfg(feature = "compress")]
+mod compress;
+mod convert;
 mod drain;
 mod events;
 mod head;

@@ -20,8 +20,8 @@ impl Host {
     }
 }
 
-/// `[::1]:80` has its colons inside brackets.
-fn without_port(authority: &str) -> &str {
+/// A host without its port. `[::1]:80` has its colons inside brackets.
+pub(crate) fn without_port(authority: &str) -> &str {
     match authority.rsplit_once(':') {
         Some((host, port)) if port.bytes().all(|b| b.is_ascii_digit()) => host,
         _ => authority,

@@ -19,6 +19,7 @@ use serde::Deserialize;
 
 pub use self::error::ConfigError;
 pub use self::host::Host;
+pub(crate) use self::host::without_port;
 pub use self::listener::{Http2, KeyPair, Listener, Tls};
 pub use self::path::PathPattern;
 pub use self::route::{

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::header::{ACCEPT_ENCODING, CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
-use http::{HeaderMap, HeaderValue, StatusCode, Version};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use pingora::connectors::http::Connector;
 use pingora::http::RequestHeader;
 use pingora::protocols::http::client::HttpSession;
@@ -129,7 +129,7 @@ fn head(
         client: request.client,
         authority: &request.authority,
         tls: request.tls,
-        version: Version::HTTP_11,
+        version: request.version,
     };
     add_forwarded(&mut headers, &from);
 

@@ -9,7 +9,9 @@ mod intake;
 use std::fmt;
 
 pub(crate) use self::connect::{Origins, Response, peer};
-pub(crate) use self::forward::{Forward, add_forwarded, copy_end_to_end, remove_hop_by_hop, via};
+pub(crate) use self::forward::{
+    Forward, add_forwarded, copy_end_to_end, remove_hop_by_hop, remove_hop_by_hop_fields, via,
+};
 pub(crate) use self::head::{Answer, StreamHead};
 pub(crate) use self::intake::Intake;
 

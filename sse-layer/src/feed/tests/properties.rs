@@ -103,9 +103,14 @@ impl Place {
         self.due.len() - self.old > LAG
     }
 
+    /// Behind by more than there is history.
+    fn is_lost(&self) -> bool {
+        self.due.len() > HISTORY
+    }
+
     /// Behind by more live events than allowed, or by more than there is history.
     fn is_lagging(&self) -> bool {
-        self.is_too_far() || self.due.len() > HISTORY
+        self.is_too_far() || self.is_lost()
     }
 
     /// Takes from what is due whatever the policy takes, and says what the reader must be told.
@@ -124,6 +129,11 @@ impl Place {
         let first = || truth.all[truth.at(gone[0])].name.clone().into();
         is_loss.then(|| Missed { count: gone.len() as u64, first: first() })
     }
+}
+
+fn is_lagging(reader: &mut Reader) -> bool {
+    let lagged = std::pin::pin!(reader.lagged());
+    lagged.poll(&mut Context::from_waker(Waker::noop())).is_ready()
 }
 
 proptest! {
@@ -175,8 +185,11 @@ proptest! {
                     let at = index.index(readers.len());
                     let Expected { reader, policy, places } = &mut readers[at];
                     let mut items = Vec::new();
+                    let behind = is_lagging(reader);
                     let polled = poll(reader, &mut items);
-                    if *policy == LagPolicy::Resume && places.iter().any(Place::is_lagging) {
+                    let resumes = *policy == LagPolicy::Resume;
+                    prop_assert_eq!(behind, resumes && places.iter().any(Place::is_lagging));
+                    if resumes && places.iter().any(Place::is_lost) {
                         prop_assert!(matches!(polled, Poll::Ready(Err(_))), "{polled:?}");
                         readers.swap_remove(at);
                         continue;

@@ -117,9 +117,13 @@ fn whoever_comes_to_a_closed_feed_gets_the_rest_and_then_its_status() {
 #[test]
 fn a_stream_that_lags_ends_or_goes_on_as_the_feed_says() {
     let lag = Lag::default().events(2);
-    let feed = Log::new().feed(FeedOptions::default().lag(lag));
+    let limits = HistoryLimits::default().events(3);
+    let feed = Log::new().feed(FeedOptions::default().lag(lag).history(limits));
     let mut stream = feed.stream(None);
     publish(&feed, 1..=3);
+    let all_there = (vec![frames(1..=3).into()], false);
+    assert_eq!(ready(&mut stream), all_there, "whoever comes back in time");
+    publish(&feed, 4..=7);
     assert_eq!(ready(&mut stream), (vec![], true));
 
     let lag = lag.policy(LagPolicy::Skip);
