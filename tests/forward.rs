@@ -174,7 +174,6 @@ async fn the_upstreams_path_replaces_the_routes() {
                 ("/live", "/stream", "/stream"),
                 ("/live?a=b%20c", "/stream", "/stream?a=b%20c"),
                 ("/api/x/y?z", "/v1/x/y", "/v1/x/y?z"),
-                ("/api/", "/v1/", "/v1/"),
             ] {
                 let exchange = asked(&client, method.clone(), target, &origin, path).await;
                 assert_eq!(exchange.head.target(), expected);
@@ -212,22 +211,24 @@ async fn a_path_without_a_route_is_404() {
 
 #[tokio::test]
 async fn connections_are_used_again_on_both_sides() {
-    let origin = Origin::start().await;
+    let origin = Origin::scripted(|mut exchange| async move {
+        loop {
+            let method = exchange.head.method();
+            exchange.answer("200 OK", "", &method).await;
+            let Some(next) = exchange.next().await else { return };
+            exchange = next;
+        }
+    })
+    .await;
     let proxy = Proxy::before(&origin, "").await;
     let mut wire = Wire::connect(proxy.plain()).await;
-    let mut exchange: Option<Exchange> = None;
     for method in ["GET", "POST", "GET", "PUT", "GET"] {
         let head = format!("{method} /page HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n");
         wire.write(head).await;
-        let mut next = match exchange {
-            None => origin.request("/page").await,
-            Some(before) => before.next().await.expect("the same connection"),
-        };
-        next.answer("200 OK", "", method).await;
         wire.read_until(format!("\r\n\r\n{method}")).await;
-        exchange = Some(next);
     }
-    assert_eq!(origin.accepted(), 1);
+    // What may become a stream has connections of its own.
+    assert_eq!((origin.heads().len(), origin.accepted()), (5, 2));
 }
 
 #[tokio::test]

@@ -4,8 +4,11 @@
 mod support;
 
 mod corpus;
+mod curl;
+mod drain;
 mod forward;
 mod legacy;
+mod lifecycle;
 mod mux;
 mod mux_feeds;
 mod plain;

@@ -167,3 +167,17 @@ async fn nothing_of_the_first_reader_reaches_the_origin() {
     }
     assert_eq!(exchange.head.text("accept").as_deref(), Some("text/event-stream"));
 }
+
+#[tokio::test]
+async fn what_is_no_stream_passes_whole_on_a_shared_route_too() {
+    let origin = Origin::start().await;
+    let proxy = Proxy::before(&origin, "stream = \"shared\"").await;
+    let page = "x".repeat(300 << 10);
+    for client in proxy.clients().await {
+        let (response, ()) = tokio::join!(client.get("/app.js"), async {
+            let mut exchange = origin.request("/app.js").await;
+            exchange.answer("200 OK", "Content-Type: text/javascript\r\n", &page).await;
+        });
+        assert_eq!(response.text().await.len(), page.len(), "{}", client.protocol());
+    }
+}

@@ -184,7 +184,8 @@ impl ProxyHttp for Front {
         _context: &mut Context,
     ) -> pingora::Result<()> {
         remove_hop_by_hop_fields(answer);
-        answer.append_header(VIA, via(Version::HTTP_11))
+        answer.append_header(VIA, via(Version::HTTP_11))?;
+        Ok(())
     }
 
     async fn upstream_request_filter(

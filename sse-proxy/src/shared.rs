@@ -10,7 +10,7 @@ use pingora::protocols::http::ServerSession;
 use sse_layer::Event;
 use sse_layer::feed::{Item, Lag, Reader, Status};
 
-use crate::config::{Lag as Bounds, Retry, Route};
+use crate::config::{Retry, Route};
 use crate::downstream::{Downstream, End, KEEP_ALIVE, jitter};
 use crate::drain::Draining;
 use crate::feeds::{Feeds, start_after};

@@ -122,8 +122,12 @@ impl Proxy {
 
     /// Sends SIGTERM.
     pub(crate) fn terminate(&self) {
+        self.signal(Signal::SIGTERM);
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
         let pid = self.child.id().and_then(|pid| i32::try_from(pid).ok()).expect("running");
-        kill(Pid::from_raw(pid), Signal::SIGTERM).expect("a process of ours");
+        kill(Pid::from_raw(pid), signal).expect("a process of ours");
     }
 
     /// Waits for the program's end.

@@ -4,6 +4,8 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use slab::Slab;
+
 use super::cursor::Cursor;
 use super::signal::Signal;
 use super::tap::Tap;
@@ -33,7 +35,7 @@ pub enum Start<'a> {
 /// For a response from a single feed, [`Feed::stream`] is all that is needed.
 #[derive(Debug)]
 pub struct Reader {
-    taps: Vec<Tap>,
+    taps: Slab<Tap>,
     lag: Lag,
     signal: Arc<Signal>,
 }
@@ -42,7 +44,7 @@ impl Reader {
     /// A reader of no feed yet, which may fall behind its feeds as far as `lag` says.
     #[must_use]
     pub fn new(lag: Lag) -> Self {
-        Self { taps: Vec::new(), lag, signal: Arc::default() }
+        Self { taps: Slab::new(), lag, signal: Arc::default() }
     }
 
     /// Sets how far it may fall behind the feeds that it begins to read from now on.
@@ -51,7 +53,7 @@ impl Reader {
     }
 
     /// Begins to read a feed, and returns the feed's number with this reader: 0 for the first, and
-    /// so on.
+    /// so on. Numbers that have become free are given again.
     ///
     /// If events after `start` are known to be gone, or nothing is known of `start`, the reader is
     /// told by [`Item::Gap`]. It then gets what is still there after `start`, or begins live where
@@ -59,8 +61,23 @@ impl Reader {
     ///
     /// All feeds of a reader must belong to one log; otherwise the order of events is undefined.
     pub fn subscribe(&mut self, feed: &Feed, start: Start<'_>) -> usize {
-        self.taps.push(Tap::new(feed, Arc::clone(&self.signal), start, self.lag));
-        self.taps.len() - 1
+        self.taps.insert(Tap::new(feed, Arc::clone(&self.signal), start, self.lag))
+    }
+
+    /// Ends reading the feed with this number, if there is one. Items that were handed out before
+    /// may still have the number.
+    ///
+    /// ```
+    /// use sse_layer::feed::{FeedOptions, Lag, Log, Reader, Start};
+    ///
+    /// let feed = Log::new().feed(FeedOptions::default());
+    /// let mut reader = Reader::new(Lag::default());
+    /// let number = reader.subscribe(&feed, Start::Live);
+    /// reader.unsubscribe(number);
+    /// assert_eq!(*feed.readers().borrow(), 0);
+    /// ```
+    pub fn unsubscribe(&mut self, feed: usize) {
+        self.taps.try_remove(feed);
     }
 
     /// Waits until something is due, and appends it to `items`: at least one item, at most a
@@ -90,7 +107,7 @@ impl Reader {
         self.signal.register(cx.waker());
         // Whoever asks for more is not given up for a burst that came while he was not looking, as
         // long as it is all there.
-        if let Some(feed) = self.taps.iter().position(Tap::is_lost) {
+        if let Some(feed) = self.first(Tap::is_lost) {
             return Poll::Ready(Err(Lagged { feed }));
         }
         let before = items.len();
@@ -110,13 +127,18 @@ impl Reader {
     }
 
     fn lagging(&self) -> Option<Lagged> {
-        let feed = self.taps.iter().position(Tap::is_lagging)?;
+        let feed = self.first(Tap::is_lagging)?;
         Some(Lagged { feed })
+    }
+
+    /// The number of the first feed of which this is true.
+    fn first(&self, is_so: impl Fn(&Tap) -> bool) -> Option<usize> {
+        self.taps.iter().find(|(_, tap)| is_so(tap)).map(|(feed, _)| feed)
     }
 
     fn collect(&mut self, items: &mut Vec<Item>) {
         let begin = items.len();
-        for (feed, tap) in self.taps.iter_mut().enumerate() {
+        for (feed, tap) in &mut self.taps {
             if tap.take_gap() {
                 items.push(Item::Gap { feed });
             }
@@ -125,9 +147,9 @@ impl Reader {
             }
         }
         // Read before the feeds are: whatever has a number up to this one is in its feed.
-        let Some(visible) = self.taps.first().map(Tap::visible) else { return };
+        let Some(visible) = self.taps.iter().next().map(|(_, tap)| tap.visible()) else { return };
         let events = items.len();
-        for (feed, tap) in self.taps.iter_mut().enumerate() {
+        for (feed, tap) in &mut self.taps {
             tap.due(feed, visible, BATCH, items);
         }
         if self.taps.len() > 1 {
@@ -143,7 +165,7 @@ impl Reader {
         }
         // A change of state is told when the events before it have been.
         if items.len() < begin + BATCH {
-            for (feed, tap) in self.taps.iter_mut().enumerate() {
+            for (feed, tap) in &mut self.taps {
                 if let Some(status) = tap.new_status() {
                     items.push(Item::Status { feed, status });
                 }

@@ -1,18 +1,13 @@
-//! [`MuxBody`]: a multiplexed stream being sent.
+//! [`MuxBody`]: the response body of a multiplexed stream.
 
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http_body::{Body, Frame};
 
-use super::wire::Encoder;
-use crate::feed::{Item, Reader};
-
-/// Events that are ready together leave together, until they have come to so many bytes. The
-/// event that crosses the line is still taken.
-const MAX_PIECE: usize = 64 * 1024;
+use super::stream::Stream;
 
 /// Response body of [`MuxService`](super::MuxService): a multiplexed stream, or a line of text
 /// that says why there is none.
@@ -25,20 +20,16 @@ pub struct MuxBody {
     /// What is to be sent first.
     begin: Bytes,
     /// Gone when nothing more will come.
-    reader: Option<Reader>,
-    encoder: Encoder,
-    /// What is to be sent then, the next at the end.
-    due: Vec<Item>,
+    stream: Option<Stream>,
 }
 
 impl MuxBody {
-    pub(super) const fn stream(begin: Bytes, reader: Reader, encoder: Encoder) -> Self {
-        Self { begin, reader: Some(reader), encoder, due: Vec::new() }
+    pub(super) const fn stream(begin: Bytes, stream: Stream) -> Self {
+        Self { begin, stream: Some(stream) }
     }
 
-    pub(super) fn text(text: &'static str) -> Self {
-        let begin = Bytes::from_static(text.as_bytes());
-        Self { begin, reader: None, encoder: Encoder::new(""), due: Vec::new() }
+    pub(super) const fn text(text: &'static str) -> Self {
+        Self { begin: Bytes::from_static(text.as_bytes()), stream: None }
     }
 }
 
@@ -50,28 +41,18 @@ impl Body for MuxBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        let this = &mut *self;
-        if !this.begin.is_empty() {
-            return Poll::Ready(Some(Ok(Frame::data(std::mem::take(&mut this.begin)))));
+        if !self.begin.is_empty() {
+            return Poll::Ready(Some(Ok(Frame::data(std::mem::take(&mut self.begin)))));
         }
-        loop {
-            let mut piece = BytesMut::new();
-            while piece.len() < MAX_PIECE {
-                let Some(item) = this.due.pop() else { break };
-                this.encoder.encode(&mut piece, &item);
-            }
-            if !piece.is_empty() {
-                return Poll::Ready(Some(Ok(Frame::data(piece.freeze()))));
-            }
-            let Some(reader) = &mut this.reader else { return Poll::Ready(None) };
-            if ready!(reader.poll_next(cx, &mut this.due)).is_err() {
-                this.reader = None;
-            }
-            this.due.reverse();
+        let Some(stream) = &mut self.stream else { return Poll::Ready(None) };
+        let piece = ready!(stream.poll_piece(cx));
+        if piece.is_none() {
+            self.stream = None;
         }
+        Poll::Ready(piece.map(|piece| Ok(Frame::data(piece))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.begin.is_empty() && self.reader.is_none() && self.due.is_empty()
+        self.begin.is_empty() && self.stream.is_none()
     }
 }

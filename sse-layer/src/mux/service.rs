@@ -1,8 +1,5 @@
-//! [`MuxService`]: answers requests for multiplexed streams.
-
 use std::convert::Infallible;
 use std::fmt;
-use std::future::{Ready, ready};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -11,21 +8,24 @@ use bytes::BytesMut;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use http::request::Parts;
 use http::{Method, Response, StatusCode, Version};
+use http_body::Body;
 use tower_service::Service;
 
+use super::request::Posted;
 use super::sid::Sid;
-use super::wire::{self, Encoder};
-use super::{Feeds, MuxBody, Request, is_name};
-use crate::feed::{Feed, Lag, Reader};
+use super::stream::Stream;
+use super::streams::{Change, Streams};
+use super::{Feeds, MuxBody, MuxFuture, Request, is_name, wire};
+use crate::feed::Feed;
 use crate::jitter::jitter;
 use crate::{LastEventId, head};
 
-/// Service that sends any number of feeds on one stream, to whoever asks for them by
-/// `GET …?feed=/a&feed=/b`.
+/// Service that sends any number of feeds on one stream, to whoever asks for them.
 ///
-/// See the [module docs](super) for an example.
+/// See the [module docs](super) for an example, and for the requests that it answers.
 pub struct MuxService<F> {
     feeds: Arc<F>,
+    streams: Streams,
     retry: Duration,
     max_feeds: usize,
 }
@@ -37,7 +37,12 @@ impl<F: Feeds> MuxService<F> {
     /// One for these feeds, with a reconnection time of 3 seconds and at most 256 feeds on a
     /// stream.
     pub fn new(feeds: F) -> Self {
-        Self { feeds: Arc::new(feeds), retry: Duration::from_secs(3), max_feeds: 256 }
+        Self {
+            feeds: Arc::new(feeds),
+            streams: Streams::default(),
+            retry: Duration::from_secs(3),
+            max_feeds: 256,
+        }
     }
 
     /// Sets how long a client waits before it reconnects. Each stream says up to 33 % more or
@@ -48,52 +53,88 @@ impl<F: Feeds> MuxService<F> {
         self
     }
 
-    /// Sets how many feeds one stream may have. A request for more is answered 400.
+    /// Sets how many feeds one stream may have. A request for more is answered 400; one that is
+    /// added to a stream that has as many is closed with 503.
     #[must_use]
     pub fn max_feeds(mut self, feeds: usize) -> Self {
         self.max_feeds = feeds;
         self
     }
 
-    fn open(&self, parts: &Parts) -> Response<MuxBody> {
+    fn get(&self, parts: &Parts) -> Response<MuxBody> {
         let last = LastEventId::of_parts(parts);
         let last = last.as_ref().map_or("", LastEventId::as_str);
-        let request = Request::of_query(parts.uri.query().unwrap_or_default(), last);
+        self.open(parts, &Request::of_query(parts.uri.query().unwrap_or_default(), last))
+    }
+
+    /// Answers a POST with this body.
+    pub(super) fn post(&self, parts: &Parts, body: &[u8]) -> Response<MuxBody> {
+        let Some(sid) = Sid::of_path(parts.uri.path()) else {
+            return match Request::of_json(body) {
+                Ok(request) => self.open(parts, &request),
+                Err(_) => bad("Expected JSON, as in {\"feeds\":[[\"/a\",null]]}.\n"),
+            };
+        };
+        match Posted::of_json(body) {
+            Ok(change) => self.change(sid, parts, change),
+            Err(_) => {
+                bad("Expected JSON, as in {\"add\":[[\"/a\",null]],\"remove\":[\"/b\"]}.\n")
+            }
+        }
+    }
+
+    fn open(&self, parts: &Parts, request: &Request) -> Response<MuxBody> {
         if request.feeds.is_empty() {
-            return refuse("Name the feeds to read, as in ?feed=/a&feed=/b.\n");
+            return bad("Name the feeds to read, as in ?feed=/a&feed=/b.\n");
         }
         if request.feeds.len() > self.max_feeds {
-            return refuse("Too many feeds for one stream.\n");
+            return bad("Too many feeds for one stream.\n");
         }
         let found: Vec<_> =
             request.feeds.iter().map(|wanted| self.find(&wanted.name, parts)).collect();
-        // One position goes for all feeds, so they must be of one log: that of the first.
-        let log = found.iter().flatten().next().map(|feed| feed.log().clone());
-        let epoch = log.as_ref().map(|log| log.cursor().epoch);
-
-        let mut begin = BytesMut::new();
+        let epoch = found.iter().flatten().next().map(|feed| feed.log().cursor().epoch);
         let resumed = epoch.is_some_and(|epoch| request.resumes(epoch));
-        let sid = Sid::random().to_string();
-        wire::open(&mut begin, jitter(self.retry, RETRY_JITTER), &sid, resumed);
-        let mut reader = Reader::new(Lag::default());
-        let mut encoder = Encoder::new(&request.after);
+
+        let place = self.streams.enter(parts);
+        let mut begin = BytesMut::new();
+        let retry = jitter(self.retry, RETRY_JITTER);
+        wire::open(&mut begin, retry, &place.sid().to_string(), resumed);
+        let mut stream = Stream::new(&request.after, self.max_feeds, place);
         for (wanted, found) in request.feeds.iter().zip(found) {
-            let feed = found.and_then(|feed| match epoch {
-                Some(epoch) if epoch == feed.log().cursor().epoch => Ok((feed, epoch)),
-                _ => Err(StatusCode::INTERNAL_SERVER_ERROR),
-            });
-            match feed {
-                Ok((feed, epoch)) => {
-                    reader.set_lag(feed.lag());
-                    reader.subscribe(&feed, request.start(wanted, epoch));
-                    encoder.add(&wanted.name);
-                }
-                Err(status) => wire::closed(&mut begin, &wanted.name, status.as_u16()),
-            }
+            stream.add(request, wanted, found, &mut begin);
         }
-        let mut response = Response::new(MuxBody::stream(begin.freeze(), reader, encoder));
+        let mut response = Response::new(MuxBody::stream(begin.freeze(), stream));
         head::prepare(response.headers_mut(), Version::HTTP_11);
         response
+    }
+
+    fn change(&self, sid: Sid, parts: &Parts, posted: Posted) -> Response<MuxBody> {
+        let changes = match self.streams.admit(sid, parts) {
+            Ok(changes) => changes,
+            Err(StatusCode::NOT_FOUND) => {
+                return refuse(StatusCode::NOT_FOUND, "There is no such stream: open one anew.\n");
+            }
+            Err(status) => return refuse(status, "The stream is another client's.\n"),
+        };
+        if posted.add.len() > self.max_feeds {
+            return bad("Too many feeds for one stream.\n");
+        }
+        let find = |wanted: super::Wanted| {
+            let found = self.find(&wanted.name, parts);
+            (wanted, found)
+        };
+        let add = posted.add.into_iter().map(find).collect();
+        match changes.try_send(Change { add, remove: posted.remove }) {
+            Ok(()) => {
+                let mut response = Response::new(MuxBody::text(""));
+                *response.status_mut() = StatusCode::NO_CONTENT;
+                response
+            }
+            Err(_) => refuse(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "The stream is read too slowly to be changed now.\n",
+            ),
+        }
     }
 
     fn find(&self, name: &str, parts: &Parts) -> Result<Feed, StatusCode> {
@@ -104,33 +145,40 @@ impl<F: Feeds> MuxService<F> {
 impl<F, B> Service<http::Request<B>> for MuxService<F>
 where
     F: Feeds,
+    B: Body,
 {
     type Response = Response<MuxBody>;
     type Error = Infallible;
-    type Future = Ready<Result<Self::Response, Infallible>>;
+    type Future = MuxFuture<F, B>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, request: http::Request<B>) -> Self::Future {
-        let (parts, _) = request.into_parts();
-        ready(Ok(match parts.method {
-            Method::GET | Method::HEAD => self.open(&parts),
+        let (parts, body) = request.into_parts();
+        match parts.method {
+            Method::GET | Method::HEAD => MuxFuture::ready(self.get(&parts)),
+            Method::POST => MuxFuture::reading(self.clone(), parts, body),
             _ => {
-                let mut response = refuse("Multiplexed streams are opened by GET.\n");
-                *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
-                response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
-                response
+                let text = "Multiplexed streams are opened by GET or POST.\n";
+                let mut response = refuse(StatusCode::METHOD_NOT_ALLOWED, text);
+                let allowed = HeaderValue::from_static("GET, HEAD, POST");
+                response.headers_mut().insert(ALLOW, allowed);
+                MuxFuture::ready(response)
             }
-        }))
+        }
     }
 }
 
-/// Answers 400 and a line of text.
-fn refuse(text: &'static str) -> Response<MuxBody> {
+fn bad(text: &'static str) -> Response<MuxBody> {
+    refuse(StatusCode::BAD_REQUEST, text)
+}
+
+/// Answers a line of text.
+pub(super) fn refuse(status: StatusCode, text: &'static str) -> Response<MuxBody> {
     let mut response = Response::new(MuxBody::text(text));
-    *response.status_mut() = StatusCode::BAD_REQUEST;
+    *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -139,7 +187,7 @@ fn refuse(text: &'static str) -> Response<MuxBody> {
 
 impl<F> Clone for MuxService<F> {
     fn clone(&self) -> Self {
-        Self { feeds: Arc::clone(&self.feeds), ..*self }
+        Self { feeds: Arc::clone(&self.feeds), streams: self.streams.clone(), ..*self }
     }
 }
 

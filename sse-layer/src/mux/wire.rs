@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bytes::{BufMut, BytesMut};
 use serde::Serialize;
+use slab::Slab;
 
 use crate::feed::{Item, Missed, Status};
 use crate::{Event, EventType};
@@ -89,21 +90,34 @@ pub fn bye() -> Event {
 /// ```
 #[derive(Clone, Debug)]
 pub struct Encoder {
-    /// By the reader's numbers.
-    names: Vec<String>,
+    /// By the reader's numbers, which are given in the same way.
+    names: Slab<String>,
     after: String,
 }
 
 impl Encoder {
     /// For a client that sent `after` as the position it goes on from; empty if it sent none.
     pub fn new(after: impl Into<String>) -> Self {
-        Self { names: Vec::new(), after: after.into() }
+        Self { names: Slab::new(), after: after.into() }
     }
 
-    /// Names the next feed, in the order in which the reader subscribed to them. The name must be
-    /// one that [`is_name`](super::is_name) accepts.
-    pub fn add(&mut self, name: impl Into<String>) {
-        self.names.push(name.into());
+    /// Names the feed that the reader subscribes to next, which [`is_name`](super::is_name) must
+    /// accept, and returns the number that the reader gives to that feed.
+    pub fn add(&mut self, name: impl Into<String>) -> usize {
+        self.names.insert(name.into())
+    }
+
+    /// Forgets the name of a feed that the reader unsubscribes from, and returns the number that
+    /// the reader knows it by; `None` if there is none of that name.
+    pub fn remove(&mut self, name: &str) -> Option<usize> {
+        let number = self.names.iter().find(|(_, known)| *known == name)?.0;
+        self.names.try_remove(number).map(|_| number)
+    }
+
+    /// Whether a feed has this name.
+    #[must_use]
+    pub fn contains(&self, name: &str) -> bool {
+        self.names.iter().any(|(_, known)| known == name)
     }
 
     /// How many feeds have a name.

@@ -5,6 +5,8 @@
 
 #[cfg(feature = "axum")]
 mod axum;
+#[cfg(feature = "axum")]
+mod beside_axum;
 mod body;
 #[cfg(feature = "compress")]
 mod compress;
@@ -15,6 +17,8 @@ mod head;
 mod keep_alive;
 mod observe;
 mod servers;
+#[cfg(feature = "axum")]
+mod stacks;
 
 use std::convert::Infallible;
 use std::time::Duration;
