@@ -39,7 +39,9 @@ async fn every_stream_is_told_when_to_come_back_and_ends_in_order() {
         proxy.terminate();
         for (stream, exchange) in &mut open {
             let (events, ending) = stream.rest().await;
-            assert_eq!((events.len(), ending), (0, Ending::Orderly), "{}", stream.text());
+            let protocol = stream.response.version;
+            let what = format!("{protocol:?}: {:?}", stream.text());
+            assert_eq!((events.len(), ending), (0, Ending::Orderly), "{what}");
             assert_eq!(stream.last_event_id(), "1", "half an event is no event");
             assert_farewell(&stream.text());
             exchange.gone().await;
@@ -126,7 +128,8 @@ async fn a_client_that_does_not_read_is_waited_for_no_longer_than_the_window() {
     wire.read_until("\r\n\r\n").await;
     // More than every buffer on the way holds.
     let event = format!("data: {}\n\n", "x".repeat(1 << 20));
-    let flood = tokio::spawn(async move { while exchange.try_raw(event.as_bytes()).await.is_ok() {} });
+    let flood =
+        tokio::spawn(async move { while exchange.try_raw(event.as_bytes()).await.is_ok() {} });
     proxy.terminate();
     let begun = Instant::now();
     assert_eq!(proxy.exit().await.code(), Some(0));

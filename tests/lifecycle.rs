@@ -142,8 +142,7 @@ async fn every_address_is_printed_with_its_real_port_and_served() {
     let more = "[[listener]]\naddress = \"127.0.0.1:0\"\n[[listener]]\naddress = \"[::1]:0\"\n";
     let config = format!("{more}{}", Proxy::config(&origin, ""));
     let proxy = Proxy::start(&config).await;
-    let schemes: Vec<_> =
-        proxy.urls.iter().map(|url| url.rsplit_once(':').expect(url).0).collect();
+    let schemes: Vec<_> = proxy.urls.iter().map(|url| url.rsplit_once(':').expect(url).0).collect();
     let expected = ["http://127.0.0.1", "http://[::1]", "http://127.0.0.1", "https://127.0.0.1"];
     assert_eq!(schemes, expected);
     for url in proxy.urls.iter().filter_map(|url| url.strip_prefix("http://")) {

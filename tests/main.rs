@@ -7,6 +7,7 @@ mod corpus;
 mod curl;
 mod drain;
 mod forward;
+mod hardening;
 mod legacy;
 mod lifecycle;
 mod mux;

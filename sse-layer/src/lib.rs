@@ -23,18 +23,29 @@
 //!   at once, and [comments in silence](KeepAlive); it reads the request's [`LastEventId`].
 //!   Handlers need not know of it: axum's `Sse`, a hand-written body and a proxied one are served
 //!   alike. The module [`layer`] says what it does to what.
+//! - [`Drain`] ends streams, spread over some time, so that a server can stop.
 //! - [`EventStream`] turns a stream of [`Event`]s, or of values to be sent as JSON, into a
 //!   response.
 //! - [`Event`] is what is sent. What the wire cannot carry, such as a line break in an
 //!   [`EventId`], cannot be built.
 //! - [`Decoder`] reads events as a browser does. [`Framer`] cuts a stream into the bytes of its
 //!   events without changing them, unless asked for [`Repairs`].
+//! - The module [`convert`] makes events of NDJSON, JSON text sequences and lines.
+//! - The module [`observe`] tells what happens to streams, for logs and figures.
 //! - The module [`feed`] numbers and keeps events, for any number of readers.
 //! - The module [`mux`] sends many feeds on one stream.
 //!
 //! It works with any server that speaks [`tower_service::Service`] and [`http_body::Body`]. Of
-//! tokio it uses timers and synchronisation. The feature `axum` makes [`EventStream`] a response
-//! and [`LastEventId`] an extractor there.
+//! tokio it uses timers and synchronisation.
+//!
+//! # Features
+//!
+//! None is on by default.
+//!
+//! - `axum` makes [`EventStream`] a response there, and [`LastEventId`] an extractor.
+//! - `compress` compresses streams event by event, in gzip, brotli and zstd.
+//! - `metrics` keeps figures of streams with the `metrics` crate.
+//! - `tracing` writes a log of streams with the `tracing` crate.
 //!
 //! # Defaults, and why
 //!

@@ -27,7 +27,7 @@ const RETRY_JITTER: f64 = 0.33;
 /// The reconnection time of clients that are sent away for a restart.
 const DRAIN_RETRY: Duration = Duration::from_secs(3);
 
-/// How long a broken HTTP/2 stream may take to send what came before the break.
+/// How long an HTTP/2 connection may take to send the last of a stream.
 const LAST_MOMENT: Duration = Duration::from_millis(100);
 
 /// Why a stream ended.
@@ -157,8 +157,10 @@ impl Downstream {
         if orderly {
             // The client may be gone by now, which is no news.
             let _ = self.io.finish().await;
-        } else if end == End::OriginFailed && matches!(self.io, Io::H2(_)) {
-            // An HTTP/2 stream that is reset forgets what it has not sent yet.
+        }
+        if matches!(end, End::OriginFailed | End::Drained) && matches!(self.io, Io::H2(_)) {
+            // What was written to an HTTP/2 stream is sent by its connection, which forgets it if
+            // the stream is reset, or the process gone, before its turn.
             tokio::time::sleep(LAST_MOMENT).await;
         }
     }

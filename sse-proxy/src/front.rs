@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use http::header::{HOST, UPGRADE, VIA};
 use http::{HeaderMap, Method, Version};
 use pingora::http::{RequestHeader, ResponseHeader};
@@ -24,7 +25,7 @@ use crate::origin::{Answer, Forward, Origins, add_forwarded, peer, remove_hop_by
 use crate::relay;
 use crate::request::Request;
 use crate::router::{Router, upstream_path};
-use crate::session::respond;
+use crate::session::{fail, respond};
 use crate::shared;
 
 /// Sends every request where it belongs. Clones are the same.
@@ -89,7 +90,7 @@ impl Front {
             }
             Some(Err(error)) => {
                 tracing::warn!(route = %route.path, upstream = %route.upstream, %error, "origin failed");
-                shared::fail(take(session), &request).await?;
+                fail(take(session), &request).await?;
             }
             None => session.set_keepalive(None),
         }
@@ -141,6 +142,9 @@ impl ProxyHttp for Front {
             let text = "The request's head is larger than limits.header_bytes allows.\n";
             return self.answer(session, 431, text).await;
         }
+        if !has_one_host(head) {
+            return self.answer(session, 400, "A request names one host.\n").await;
+        }
         let is_get = head.method == Method::GET && !head.headers.contains_key(UPGRADE);
         let path = head.uri.path().to_owned();
         let authority = authority(head);
@@ -185,6 +189,22 @@ impl ProxyHttp for Front {
     ) -> pingora::Result<()> {
         remove_hop_by_hop_fields(answer);
         answer.append_header(VIA, via(Version::HTTP_11))?;
+        Ok(())
+    }
+
+    async fn request_body_filter(
+        &self,
+        _session: &mut Session,
+        body: &mut Option<Bytes>,
+        end: bool,
+        _context: &mut Context,
+    ) -> pingora::Result<()> {
+        // HTTP/2 clients often end a body with an empty piece. Written as a chunk, that is a last
+        // chunk, which pingora 0.9.1 writes once more: the origin would take the second one for the
+        // beginning of the next request.
+        if end && body.as_ref().is_some_and(Bytes::is_empty) {
+            *body = None;
+        }
         Ok(())
     }
 
@@ -272,6 +292,17 @@ fn client(session: &Session) -> Option<std::net::IpAddr> {
 
 fn is_tls(session: &Session) -> bool {
     session.digest().is_some_and(|digest| digest.ssl_digest.is_some())
+}
+
+/// Whether the request names its host as it must: where it names none, or several, the origin may
+/// think of another site than we do (RFC 9112, 3.2). HTTP/1.0 knows no hosts.
+fn has_one_host(head: &RequestHeader) -> bool {
+    let mut hosts = head.headers.get_all(HOST).iter();
+    match (hosts.next(), hosts.next()) {
+        (Some(host), None) => !host.as_bytes().contains(&b','),
+        (None, _) => head.uri.authority().is_some() || head.version < Version::HTTP_11,
+        (Some(_), Some(_)) => false,
+    }
 }
 
 /// The size of a head, as HTTP/1 would write it.

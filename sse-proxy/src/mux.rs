@@ -68,7 +68,7 @@ impl Mux {
         let mut encoder = Encoder::new(after);
         for one in &wanted.feeds {
             match self.join(&request, &one.name, wanted.start(one, epoch), &mut reader) {
-                Ok(()) => encoder.add(&one.name),
+                Ok(()) => _ = encoder.add(&one.name),
                 Err(status) => wire::closed(&mut out, &one.name, status),
             }
         }
@@ -120,7 +120,8 @@ impl Mux {
 
 /// Whether a request must have an origin stream of its own.
 pub(crate) fn is_private(route: &Route, request: &Request) -> bool {
-    route.stream != Stream::Shared || request.has_credentials_beyond(route)
+    let may_share = route.stream == Stream::Shared && request.takes_events();
+    !may_share || request.has_credentials_beyond(route)
 }
 
 /// The name of a stream, which nobody else can guess.

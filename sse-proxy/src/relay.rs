@@ -16,7 +16,7 @@ use crate::feeds::Feeds;
 use crate::origin::{Answer, Intake, OriginError, Response, StreamHead, copy_end_to_end};
 use crate::report::report_repairs;
 use crate::request::{LAST_EVENT_ID, Request};
-use crate::session::leave;
+use crate::session::{fail, leave};
 use crate::source::without_retry;
 
 /// Asks the origin what the client asked. `None` if the client went away before the answer.
@@ -35,6 +35,30 @@ pub(crate) async fn ask(
     tokio::select! {
         answer = answer => Some(answer),
         () = leave(session) => None,
+    }
+}
+
+/// Answers a request that nobody else may have the answer to.
+pub(crate) async fn serve(
+    mut session: ServerSession,
+    feeds: Feeds,
+    route: Arc<Route>,
+    request: Request,
+    draining: Draining,
+) -> pingora::Result<()> {
+    match ask(&mut session, &feeds, &route, &request).await {
+        Some(Ok(Answer::Stream(response, head))) => {
+            stream(session, feeds, route, response, head, draining).await
+        }
+        Some(Ok(Answer::Other(response))) => {
+            pass(&mut session, &feeds, &route, response).await?;
+            session.finish().await.map(drop)
+        }
+        Some(Err(error)) => {
+            tracing::warn!(route = %route.path, upstream = %route.upstream, %error, "origin failed");
+            fail(session, &request).await
+        }
+        None => Ok(()),
     }
 }
 
@@ -86,7 +110,7 @@ async fn pass_all(
     };
     let mut is_first = true;
     while let Some(chunk) = downstream.wait(response.chunk()).await?.map_err(failed)? {
-        intake.push(chunk).map_err(failed)?;
+        intake.push(chunk);
         let frames = frames(intake, route, &mut is_first).map_err(failed)?;
         downstream.write(frames, std::future::pending()).await?;
     }

@@ -41,6 +41,13 @@ impl Request {
         })
     }
 
+    /// Whether the client would take events: it asks for them, or for anything, as curl does and
+    /// `fetch`. A page, an image or a style sheet is asked for by its type.
+    pub(crate) fn takes_events(&self) -> bool {
+        let anything = |accept: &HeaderValue| accept.as_bytes().trim_ascii() == b"*/*";
+        self.wants_events() || self.headers.get_all(ACCEPT).iter().all(anything)
+    }
+
     /// The id of the last event that the client has: the header, else a query parameter, which
     /// is then not for the origin. Empty if there is none.
     pub(crate) fn take_last_event_id(&mut self) -> Bytes {
@@ -119,7 +126,8 @@ impl Request {
         if let Some(origin) = self.headers.get(ORIGIN) {
             headers.insert(ORIGIN, origin.clone());
         }
-        headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
+        let accept = if self.wants_events() { "text/event-stream" } else { "*/*" };
+        headers.insert(ACCEPT, HeaderValue::from_static(accept));
         let query = route.share_by.contains(&ShareBy::Query).then(|| self.query.clone()).flatten();
         Self { query, headers, client: None, ..self.clone() }
     }
@@ -202,7 +210,11 @@ mod tests {
         let route = route("[\"cookie:tenant\"]");
         let client = request(
             Some("q=1"),
-            &[("cookie", "tenant=x; session=secret"), ("user-agent", "me"), ("accept", "*/*")],
+            &[
+                ("cookie", "tenant=x; session=secret"),
+                ("user-agent", "me"),
+                ("accept", "*/*, text/event-stream"),
+            ],
         );
         let shared = client.shared(&route);
         assert_eq!(shared.query, None);

@@ -5,6 +5,8 @@ use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE};
 use pingora::http::ResponseHeader;
 use pingora::protocols::http::ServerSession;
 
+use crate::request::Request;
+
 /// Answers with a status and a line of text, and closes.
 pub(crate) async fn respond(
     mut session: ServerSession,
@@ -19,6 +21,16 @@ pub(crate) async fn respond(
     session.write_response_header(Box::new(head)).await?;
     session.write_response_body(Bytes::from_static(text.as_bytes()), true).await?;
     session.finish().await?;
+    Ok(())
+}
+
+/// There is no answer to pass on. A client that wants events is cut off, as the origin would have
+/// done: it comes back, while a status of ours would end its `EventSource` for good.
+pub(crate) async fn fail(mut session: ServerSession, request: &Request) -> pingora::Result<()> {
+    if !request.wants_events() {
+        return respond(session, 502, "The origin cannot be reached.\n").await;
+    }
+    session.shutdown().await;
     Ok(())
 }
 

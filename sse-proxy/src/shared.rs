@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use http::header::CONTENT_LENGTH;
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 use pingora::http::ResponseHeader;
 use pingora::protocols::http::ServerSession;
 use sse_layer::Event;
@@ -14,10 +13,10 @@ use crate::config::{Retry, Route};
 use crate::downstream::{Downstream, End, KEEP_ALIVE, jitter};
 use crate::drain::Draining;
 use crate::feeds::{Feeds, start_after};
-use crate::origin::remove_hop_by_hop;
+use crate::relay;
 use crate::request::Request;
-use crate::session::{leave, respond};
-use crate::source::{Opening, Refusal};
+use crate::session::{fail, leave, respond};
+use crate::source::Opening;
 
 /// Answers a request with the feed that it is for.
 pub(crate) async fn serve(
@@ -39,7 +38,15 @@ pub(crate) async fn serve(
     };
     let headers = match opening {
         Opening::Open(headers) => headers,
-        Opening::Refused(refusal) => return pass(session, &refusal).await,
+        Opening::Refused(refusal) => match refusal.take() {
+            Some(answer) => {
+                relay::pass(&mut session, &feeds, &route, answer).await?;
+                session.finish().await?;
+                return Ok(());
+            }
+            None if refusal.status == StatusCode::NO_CONTENT => return no_content(session).await,
+            None => return relay::serve(session, feeds, route, request, draining).await,
+        },
         Opening::Failed | Opening::Pending => return fail(session, &request).await,
     };
     let mut downstream = Downstream::open(session, &headers, route.keep_alive, draining).await?;
@@ -106,31 +113,10 @@ async fn lagged(reader: &mut Reader) -> End {
     End::Lagged
 }
 
-/// Passes on what the origin said instead of opening a stream.
-async fn pass(mut session: ServerSession, refusal: &Refusal) -> pingora::Result<()> {
-    let mut headers: HeaderMap = refusal.headers.clone();
-    remove_hop_by_hop(&mut headers);
-    headers.remove(CONTENT_LENGTH);
-    headers.remove(http::header::SET_COOKIE);
-    let mut head = ResponseHeader::build(refusal.status, Some(headers.len() + 1))?;
-    for (name, value) in &headers {
-        head.append_header(name, value)?;
-    }
-    if refusal.status != StatusCode::NO_CONTENT && refusal.status != StatusCode::NOT_MODIFIED {
-        head.insert_header(CONTENT_LENGTH, refusal.body.len())?;
-    }
+/// Tells a client what the origin told another one: that no more is to come.
+async fn no_content(mut session: ServerSession) -> pingora::Result<()> {
+    let head = ResponseHeader::build(StatusCode::NO_CONTENT, None)?;
     session.write_response_header(Box::new(head)).await?;
-    session.write_response_body(refusal.body.clone(), true).await?;
     session.finish().await?;
-    Ok(())
-}
-
-/// There is no answer to pass on. A client that wants events is cut off, as the origin would have
-/// done: it comes back, while a status of ours would end its `EventSource` for good.
-pub(crate) async fn fail(mut session: ServerSession, request: &Request) -> pingora::Result<()> {
-    if !request.wants_events() {
-        return respond(session, 502, "The origin cannot be reached.\n").await;
-    }
-    session.shutdown().await;
     Ok(())
 }

@@ -1,10 +1,11 @@
 //! [`Source`]: reads a feed's origin, and reconnects while the readers stay.
 
-use std::sync::Arc;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
-use bytes::Bytes;
+use http::header::SET_COOKIE;
 use http::{HeaderMap, StatusCode};
 use sse_layer::feed::{Feed, Status};
 use sse_layer::{Event, Field, Frame, Repairs};
@@ -24,9 +25,6 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// How many events are published in one go.
 const BURST: u32 = 64;
 
-/// How much is kept of an answer that is no stream, to pass it on to everybody who waits for it.
-const MOST_OF_REFUSAL: usize = 64 << 10;
-
 /// How the first request to a feed's origin went.
 #[derive(Clone, Debug)]
 pub(crate) enum Opening {
@@ -34,18 +32,35 @@ pub(crate) enum Opening {
     Pending,
     /// A stream, under this head.
     Open(Arc<HeaderMap>),
-    /// Something else, which every reader gets as it is.
+    /// Something else.
     Refused(Arc<Refusal>),
     /// No answer came about; it is being tried again.
     Failed,
 }
 
-/// An origin's answer that is not a stream.
-#[derive(Debug)]
+/// An origin's answer that is not a stream. The first who takes it passes it on; the others have
+/// to ask for themselves.
 pub(crate) struct Refusal {
     pub(crate) status: StatusCode,
-    pub(crate) headers: HeaderMap,
-    pub(crate) body: Bytes,
+    answer: Mutex<Option<Response>>,
+}
+
+impl Refusal {
+    fn new(mut answer: Response) -> Self {
+        // It was not asked for on behalf of one client.
+        answer.headers.remove(SET_COOKIE);
+        Self { status: answer.status, answer: Mutex::new(Some(answer)) }
+    }
+
+    pub(crate) fn take(&self) -> Option<Response> {
+        self.answer.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+impl fmt::Debug for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Refusal").field("status", &self.status).finish_non_exhaustive()
+    }
 }
 
 /// Reads a feed's origin.
@@ -149,7 +164,7 @@ impl Source {
         let (mut response, mut head) =
             match Answer::of(response, &self.route, &self.request).await? {
                 Answer::Stream(response, head) => (response, head),
-                Answer::Other(response) => return self.not_a_stream(response).await,
+                Answer::Other(response) => return Ok(self.not_a_stream(response)),
             };
         let mut intake = Intake::new(&mut head, self.route.repair, self.event_bytes);
         report_repairs(&self.route, head.repaired(), intake.news());
@@ -157,7 +172,7 @@ impl Source {
         self.feed.set_status(Status::Open);
         self.open(head);
         while let Some(chunk) = response.chunk().await? {
-            intake.push(chunk)?;
+            intake.push(chunk);
             self.publish(&mut intake).await?;
         }
         intake.finish(response.is_delimited());
@@ -199,17 +214,16 @@ impl Source {
     }
 
     /// Decides whether an answer that is no stream is final, as it would be to a browser.
-    async fn not_a_stream(&self, mut response: Response) -> Result<Ended, OriginError> {
-        let (status, headers) = (response.status, response.headers.clone());
+    fn not_a_stream(&self, response: Response) -> Ended {
+        let status = response.status;
         let first = matches!(*self.opened.borrow(), Opening::Pending);
         let passing = status.is_server_error()
             || status == StatusCode::TOO_MANY_REQUESTS
             || status == StatusCode::REQUEST_TIMEOUT;
         if !first && passing {
-            return Ok(Ended::ForNow { reason: format!("status {status}"), was_open: false });
+            return Ended::ForNow { reason: format!("status {status}"), was_open: false };
         }
-        let body = response.begin_of_body(MOST_OF_REFUSAL).await;
-        Ok(Ended::ForGood(Refusal { status, headers, body }))
+        Ended::ForGood(Refusal::new(response))
     }
 
     /// Ends the feed for good. If the origin said that no more is to come (204), whoever asks

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 use http::header::{ACCEPT, HOST};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri, Version};
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Empty};
 use hyper::body::Incoming;
@@ -80,7 +80,7 @@ impl Client {
         let what = format!("an answer to {} {}", request.method(), request.uri());
         let answer = within(&what, self.exchange(request)).await?;
         let (head, body) = answer.into_parts();
-        Ok(Response { status: head.status, headers: head.headers, body })
+        Ok(Response { version: head.version, status: head.status, headers: head.headers, body })
     }
 
     async fn exchange(
@@ -158,6 +158,7 @@ impl Client {
 
 /// A response whose body is still to be read.
 pub(crate) struct Response {
+    pub(crate) version: Version,
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     body: Incoming,
@@ -190,10 +191,7 @@ impl Response {
             loop {
                 match self.chunk().await {
                     Some(Ok(bytes)) => rest.extend_from_slice(&bytes),
-                    Some(Err(e)) => {
-                        eprintln!("XX {e:?}");
-                        return Ending::BrokenOff;
-                    }
+                    Some(Err(_)) => return Ending::BrokenOff,
                     None => return Ending::Orderly,
                 }
             }

@@ -33,7 +33,7 @@ impl Proxy {
         let mut child = Command::new(env!("CARGO_BIN_EXE_sse-proxy"))
             .args(["run", "--config"])
             .arg(path)
-            .env("RUST_LOG", std::env::var("E2E").unwrap_or("info".into()))
+            .env_remove("RUST_LOG")
             .stderr(Stdio::piped())
             .kill_on_drop(true)
             .spawn()

@@ -23,11 +23,14 @@ impl Counter {
             bytes = bytes.get(1..).unwrap_or_default();
             self.after_cr = false;
         }
-        while let Some((line, rest)) =
-            memchr2(b'\r', b'\n', bytes).and_then(|end| bytes.split_at_checked(end))
-        {
-            self.extend(line);
-            events += u64::from(self.end_line());
+        while let Some((line, rest)) = split_line(bytes) {
+            events += u64::from(if self.len == 0 {
+                self.line(line)
+            } else {
+                self.extend(line);
+                let (start, len) = (self.start, std::mem::take(&mut self.len));
+                self.line(start.get(..len).unwrap_or_default())
+            });
             bytes = rest.strip_prefix(b"\r\n").or_else(|| rest.get(1..)).unwrap_or_default();
             self.after_cr = rest == b"\r";
         }
@@ -45,17 +48,21 @@ impl Counter {
         }
     }
 
-    /// Whether the line that ends here ends an event.
-    fn end_line(&mut self) -> bool {
-        match self.start.get(..std::mem::take(&mut self.len)).unwrap_or_default() {
-            b"" => std::mem::take(&mut self.has_data),
-            b"data" | b"data:" => {
-                self.has_data = true;
-                false
-            }
-            _ => false,
+    /// Whether this line ends an event. Its first bytes are enough.
+    fn line(&mut self, line: &[u8]) -> bool {
+        if line.is_empty() {
+            return std::mem::take(&mut self.has_data);
         }
+        self.has_data |= line.starts_with(NAME) || line == b"data";
+        false
     }
+}
+
+/// What stands before the first line end, and the rest with it.
+fn split_line(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let is_blank = matches!(bytes.first(), Some(b'\r' | b'\n'));
+    let end = if is_blank { 0 } else { memchr2(b'\r', b'\n', bytes)? };
+    bytes.split_at_checked(end)
 }
 
 #[cfg(test)]

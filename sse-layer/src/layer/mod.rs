@@ -32,8 +32,33 @@
 //! Half a block at the end stays half a block: clients drop it.
 //!
 //! A body with a `Content-Encoding` is sent as it is: nothing can be put between its bytes.
-//! Keep compression from event streams. tower-http's does so by itself, also outside of this
-//! layer; others heed `no-transform`.
+//!
+//! Bodies of other formats can be [converted](SseLayer::convert), and bodies with known faults
+//! [mended](SseLayer::repair), when that is asked for.
+//!
+//! # The end of a stream
+//!
+//! A stream ends with the handler's, and is dropped with all that it holds when the server drops
+//! it; hyper does so as soon as it sees that the client is gone, also in silence. Else it has no
+//! end, and so a server that waits for its responses at shutdown never stops: a
+//! [`Drain`](crate::Drain) ends all streams over some time, and a
+//! [lifetime](SseLayer::max_lifetime) each after some. Both do so between two events, with a last
+//! `retry:` and an optional [farewell](SseLayer::farewell). A handler's stream is dropped by then.
+//!
+//! # With other layers
+//!
+//! | layer | with streams |
+//! | --- | --- |
+//! | compression | tower-http's `CompressionLayer` leaves them alone, outside of this layer and inside; others heed `no-transform`. |
+#![cfg_attr(
+    feature = "compress",
+    doc = "| | This layer itself can [compress](crate::compress) them, event by event. |"
+)]
+//! | limits on the time to answer | tower-http's `TimeoutLayer` is over when the stream begins |
+//! | limits on a body's silence | outside, they see the comments and so are kept; inside, they cut a silent handler off |
+//! | limits on a body's whole time | they break a stream off. Use [`max_lifetime`](SseLayer::max_lifetime) |
+//! | limits on how many requests | tower's `ConcurrencyLimitLayer` lets go of a stream when it begins. [`max_streams`](SseLayer::max_streams) holds on until its body is dropped |
+//! | logs and figures | tower-http's `TraceLayer` tells of responses; for events and ends [`observe`](SseLayer::observe) |
 //!
 //! # The request
 //!

@@ -33,17 +33,31 @@
 //!     .layer(SseLayer::new().no_retry().farewell(wire::bye()))
 //!     .service(MuxService::new(feeds));
 //!
-//! let request = Request::get("/.sse/mux?feed=/orders&feed=/prices&feed=/gone").body(())?;
-//! let mut stream = mux.oneshot(request).await?.into_body().into_data_stream();
+//! let request = Request::get("/.sse/mux?feed=/orders&feed=/prices&feed=/gone");
+//! let request = request.body(String::new())?;
+//! let mut stream = std::pin::pin!(mux.oneshot(request).await?.into_body());
 //! orders.publish(Event::new().id(17.into()).data("one order"));
-//! # use futures_util::StreamExt;
-//! # let (mut seen, expected) = (Vec::new(), format!("event: /orders\nid: {} 17\n", log.cursor()));
-//! # while !String::from_utf8(seen.clone())?.contains(&expected) {
-//! #     seen.extend_from_slice(&stream.next().await.ok_or("the stream has ended")??);
-//! # }
+//!
+//! let event = format!("event: /orders\nid: {} 17\ndata: one order\n\n", log.cursor());
+//! let mut seen = String::new();
+//! while !seen.contains(&event) {
+//!     let frame = stream.frame().await.ok_or("it does not end")??;
+//!     seen.push_str(std::str::from_utf8(frame.data_ref().ok_or("it has no trailers")?)?);
+//! }
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! # The requests
+//!
+//! | request | answer |
+//! | --- | --- |
+//! | `GET …?feed=/a&feed=/b` | the stream, for a bare `EventSource` or curl. The position is the last event ID |
+//! | `POST …` with `{"feeds":[["/a",null],["/b","17"]],"cursor":"EPOCH.SEQ"}` | the stream, for clients that know each feed's last id: it counts where the cursor is not known. Both may be missing |
+//! | `POST …/SID` with `{"add":[["/c",null]],"remove":["/a"]}` | 204, and the stream of that name changes. What it reads already stays as it is. 404: there is no such stream, open one anew. 403: it was opened with other credentials, or by another origin. 503: it has too many changes to make |
+//!
+//! Where paths are routed, the last needs a route of its own, to a clone of the same service: in
+//! axum, `.route_service("/.sse/mux/{sid}", mux)`. It works in the process that holds the stream.
 //!
 //! # What is on the stream
 //!
@@ -85,12 +99,16 @@
 
 mod body;
 mod feeds;
+mod future;
 mod request;
 mod service;
 mod sid;
+mod stream;
+mod streams;
 pub mod wire;
 
 pub use self::body::MuxBody;
 pub use self::feeds::Feeds;
-pub use self::request::{Request, Wanted, is_name};
+pub use self::future::MuxFuture;
+pub use self::request::{ChangeRequest, Request, Wanted, is_name};
 pub use self::service::MuxService;

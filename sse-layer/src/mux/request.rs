@@ -1,4 +1,5 @@
-//! [`Request`]: which feeds a client wants on its stream, and from where.
+//! [`Request`]: which feeds a client wants on its stream, and from where; [`ChangeRequest`]: which
+//! it wants as well, or no longer.
 
 use std::collections::HashSet;
 
@@ -111,6 +112,38 @@ impl Request {
             (None, None) if self.after.is_empty() => Start::Live,
             (None, None) => Start::Id(self.after.as_bytes()),
         }
+    }
+}
+
+/// What a client asks to be changed on a stream that is open.
+///
+/// ```
+/// use sse_layer::mux::ChangeRequest;
+///
+/// let change = ChangeRequest::of_json(br#"{"add":[["/c",null]],"remove":["/a"]}"#)?;
+/// assert_eq!(change.add[0].name, "/c");
+/// assert_eq!(change.remove, ["/a"]);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct ChangeRequest {
+    /// The feeds to be read as well, in the client's order.
+    pub add: Vec<Wanted>,
+    /// The names of the feeds to be read no longer. Made before anything is added.
+    pub remove: Vec<String>,
+}
+
+impl ChangeRequest {
+    /// That of a POST, as JSON such as `{"add":[["/c",null]],"remove":["/a"]}`. Either may be
+    /// missing.
+    ///
+    /// # Errors
+    ///
+    /// For what is not such JSON.
+    pub fn of_json(json: &[u8]) -> Result<Self, serde_json::Error> {
+        serde_json::from_slice(json)
     }
 }
 

@@ -11,11 +11,10 @@ use http::{Method, Response, StatusCode, Version};
 use http_body::Body;
 use tower_service::Service;
 
-use super::request::Posted;
 use super::sid::Sid;
 use super::stream::Stream;
 use super::streams::{Change, Streams};
-use super::{Feeds, MuxBody, MuxFuture, Request, is_name, wire};
+use super::{ChangeRequest, Feeds, MuxBody, MuxFuture, Request, Wanted, is_name, wire};
 use crate::feed::Feed;
 use crate::jitter::jitter;
 use crate::{LastEventId, head};
@@ -75,11 +74,9 @@ impl<F: Feeds> MuxService<F> {
                 Err(_) => bad("Expected JSON, as in {\"feeds\":[[\"/a\",null]]}.\n"),
             };
         };
-        match Posted::of_json(body) {
+        match ChangeRequest::of_json(body) {
             Ok(change) => self.change(sid, parts, change),
-            Err(_) => {
-                bad("Expected JSON, as in {\"add\":[[\"/a\",null]],\"remove\":[\"/b\"]}.\n")
-            }
+            Err(_) => bad("Expected JSON, as in {\"add\":[[\"/a\",null]],\"remove\":[\"/b\"]}.\n"),
         }
     }
 
@@ -108,7 +105,7 @@ impl<F: Feeds> MuxService<F> {
         response
     }
 
-    fn change(&self, sid: Sid, parts: &Parts, posted: Posted) -> Response<MuxBody> {
+    fn change(&self, sid: Sid, parts: &Parts, asked: ChangeRequest) -> Response<MuxBody> {
         let changes = match self.streams.admit(sid, parts) {
             Ok(changes) => changes,
             Err(StatusCode::NOT_FOUND) => {
@@ -116,15 +113,15 @@ impl<F: Feeds> MuxService<F> {
             }
             Err(status) => return refuse(status, "The stream is another client's.\n"),
         };
-        if posted.add.len() > self.max_feeds {
+        if asked.add.len() > self.max_feeds {
             return bad("Too many feeds for one stream.\n");
         }
-        let find = |wanted: super::Wanted| {
+        let find = |wanted: Wanted| {
             let found = self.find(&wanted.name, parts);
             (wanted, found)
         };
-        let add = posted.add.into_iter().map(find).collect();
-        match changes.try_send(Change { add, remove: posted.remove }) {
+        let add = asked.add.into_iter().map(find).collect();
+        match changes.try_send(Change { add, remove: asked.remove }) {
             Ok(()) => {
                 let mut response = Response::new(MuxBody::text(""));
                 *response.status_mut() = StatusCode::NO_CONTENT;

@@ -219,8 +219,8 @@ async fn compression_is_possible() {
         coded.extend_from_slice(&frame.into_data().unwrap());
     }
     let mut decoder = flate2::write::GzDecoder::new(Vec::new());
-    std::io::Write::write_all(&mut decoder, &coded).unwrap();
-    std::io::Write::flush(&mut decoder).unwrap();
+    io::Write::write_all(&mut decoder, &coded).unwrap();
+    io::Write::flush(&mut decoder).unwrap();
     assert_eq!(*decoder.get_ref(), b":\n\ndata: 1\n\n");
 }
 

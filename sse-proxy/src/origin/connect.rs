@@ -19,9 +19,6 @@ use crate::router::upstream_path;
 /// How long an idle connection to an origin is kept for the next request.
 const IDLE: Duration = Duration::from_secs(60);
 
-/// How long is waited for the body of an answer that is to be kept.
-const MOMENT: Duration = Duration::from_secs(2);
-
 /// Sends requests to origins over pooled connections.
 pub(crate) struct Origins {
     connector: Connector,
@@ -202,14 +199,6 @@ impl Response {
         self.session.as_http2().is_some()
             || self.headers.contains_key(TRANSFER_ENCODING)
             || self.headers.contains_key(CONTENT_LENGTH)
-    }
-
-    /// As much of the body as comes within a moment, but no more than `most` bytes.
-    pub(crate) async fn begin_of_body(&mut self, most: usize) -> Bytes {
-        let _ = tokio::time::timeout(MOMENT, self.peek(most)).await;
-        let mut begin = std::mem::take(&mut self.peeked);
-        begin.truncate(most);
-        begin.freeze()
     }
 
     async fn read(&mut self) -> Result<Option<Bytes>, OriginError> {

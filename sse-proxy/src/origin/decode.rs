@@ -9,7 +9,7 @@ use http::header::CONTENT_ENCODING;
 use sse_layer::Repairs;
 
 /// How much is decoded at once: what a small input may swell to stays bounded.
-const STEP: usize = 1024;
+const STEP: usize = 512;
 
 /// The content coding of a body, being undone.
 pub(super) enum Decoding {
@@ -71,32 +71,26 @@ impl Decoding {
         Self::Gzip(Box::new(MultiGzDecoder::new(Vec::new())))
     }
 
-    /// Decodes `bytes`, and hands what comes of them to `out` in bounded pieces.
-    pub(super) fn decode(&mut self, bytes: Bytes, mut out: impl FnMut(Bytes)) -> io::Result<()> {
+    /// Takes some of `input`, and returns what comes of it: a bounded piece, or nothing yet.
+    pub(super) fn decode(&mut self, input: &mut Bytes) -> io::Result<Bytes> {
         if let Self::Unseen(rule) = *self {
-            if bytes.is_empty() {
-                return Ok(());
+            if input.is_empty() {
+                return Ok(Bytes::new());
             }
             *self = match rule {
-                Rule::Deflate if bytes.first().is_some_and(|byte| byte & 0x0f == 8) => {
+                Rule::Deflate if input.first().is_some_and(|byte| byte & 0x0f == 8) => {
                     Self::Zlib(Box::new(ZlibDecoder::new(Vec::new())))
                 }
                 Rule::Deflate => Self::Deflate(Box::new(DeflateDecoder::new(Vec::new()))),
-                Rule::Gzip | Rule::Undeclared if bytes.starts_with(GZIP_MARK) => Self::gzip(),
+                Rule::Gzip | Rule::Undeclared if input.starts_with(GZIP_MARK) => Self::gzip(),
                 Rule::Gzip | Rule::Undeclared => Self::Plain,
             };
         }
         if self.is_plain() {
-            out(bytes);
-            return Ok(());
+            return Ok(std::mem::take(input));
         }
-        for step in bytes.chunks(STEP) {
-            let decoded = self.step(step)?;
-            if !decoded.is_empty() {
-                out(decoded.into());
-            }
-        }
-        Ok(())
+        let step = input.split_to(STEP.min(input.len()));
+        self.step(&step).map(Bytes::from)
     }
 
     fn step(&mut self, step: &[u8]) -> io::Result<Vec<u8>> {
@@ -138,7 +132,10 @@ mod tests {
         let mut decoding = Decoding::of(&headers, repairs).unwrap();
         let mut out = Vec::new();
         for piece in body.chunks(step) {
-            decoding.decode(Bytes::copy_from_slice(piece), |bytes| out.extend(bytes))?;
+            let mut piece = Bytes::copy_from_slice(piece);
+            while !piece.is_empty() {
+                out.extend(decoding.decode(&mut piece)?);
+            }
         }
         Ok(out)
     }

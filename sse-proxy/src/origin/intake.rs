@@ -14,6 +14,8 @@ const LOOKS: u32 = 64;
 
 /// From the bytes of an origin's body to frames: content coding undone, cut, mended.
 pub(crate) struct Intake {
+    /// What has come and is not decoded yet.
+    input: Bytes,
     decoding: Decoding,
     framer: Framer,
     charset: Option<&'static Encoding>,
@@ -28,6 +30,7 @@ impl Intake {
     /// For the body that follows `head`; no frame may be larger than `limit` bytes.
     pub(crate) fn new(head: &mut StreamHead, repairs: Repairs, limit: usize) -> Self {
         Self {
+            input: Bytes::new(),
             decoding: std::mem::replace(&mut head.decoding, Decoding::Plain),
             framer: Framer::new().with_limit(limit).with_repairs(repairs),
             charset: head.charset,
@@ -38,15 +41,24 @@ impl Intake {
         }
     }
 
-    /// Takes a piece of the body.
-    pub(crate) fn push(&mut self, chunk: Bytes) -> Result<(), OriginError> {
-        let framer = &mut self.framer;
-        self.decoding.decode(chunk, |bytes| framer.push(bytes)).map_err(OriginError::Coding)
+    /// Takes a piece of the body. The frames of the piece before must have been taken.
+    pub(crate) fn push(&mut self, chunk: Bytes) {
+        self.input = chunk;
     }
 
     /// The next frame, if one is complete.
+    ///
+    /// What has come is decoded no further than for one frame: what a little of it may swell to is
+    /// never there all at once.
     pub(crate) fn next_frame(&mut self) -> Result<Option<Frame>, OriginError> {
-        let frame = self.framer.next_frame().map_err(OriginError::TooLong)?;
+        let frame = loop {
+            let frame = self.framer.next_frame().map_err(OriginError::TooLong)?;
+            if frame.is_some() || self.input.is_empty() {
+                break frame;
+            }
+            let decoded = self.decoding.decode(&mut self.input).map_err(OriginError::Coding)?;
+            self.framer.push(decoded);
+        };
         Ok(match (frame, self.charset) {
             (Some(frame), Some(charset)) if std::str::from_utf8(frame.bytes()).is_err() => {
                 self.transcoded = true;

@@ -10,7 +10,7 @@ use std::fmt;
 
 pub(crate) use self::connect::{Origins, Response, peer};
 pub(crate) use self::forward::{
-    Forward, add_forwarded, copy_end_to_end, remove_hop_by_hop, remove_hop_by_hop_fields, via,
+    Forward, add_forwarded, copy_end_to_end, remove_hop_by_hop_fields, via,
 };
 pub(crate) use self::head::{Answer, StreamHead};
 pub(crate) use self::intake::Intake;

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
+mod changes;
+
 use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::time::Duration;
@@ -48,8 +50,8 @@ impl App {
     }
 }
 
-fn get(uri: &str, last: &str) -> Request<()> {
-    Request::get(uri).header("last-event-id", last).body(()).unwrap()
+fn get(uri: &str, last: &str) -> Request<String> {
+    Request::get(uri).header("last-event-id", last).body(String::new()).unwrap()
 }
 
 /// A stream being read.
@@ -240,9 +242,9 @@ async fn requests_that_cannot_be_served_are_told_why() {
         (get("/mux", ""), StatusCode::BAD_REQUEST, "?feed=/a&feed=/b"),
         (get("/mux?feed=/a&feed=/b&feed=/c", ""), StatusCode::BAD_REQUEST, "Too many"),
         (
-            Request::put("/mux?feed=/a").body(()).unwrap(),
+            Request::put("/mux?feed=/a").body(String::new()).unwrap(),
             StatusCode::METHOD_NOT_ALLOWED,
-            "opened by GET",
+            "by GET or POST",
         ),
     ] {
         let response = service().oneshot(request).await.unwrap();
@@ -333,7 +335,7 @@ async fn it_is_a_service_for_axum() {
     let router: axum::Router = axum::Router::new()
         .route_service("/.sse/mux", app.service())
         .layer(SseLayer::new().no_retry());
-    let request = get("/.sse/mux?feed=/a", "").map(|()| axum::body::Body::empty());
+    let request = get("/.sse/mux?feed=/a", "").map(axum::body::Body::from);
     let mut stream = Stream::of(router.oneshot(request).await.unwrap());
     stream.read();
     app.a.publish(event(1));
