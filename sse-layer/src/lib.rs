@@ -47,15 +47,12 @@
 //! - `metrics` keeps figures of streams with the `metrics` crate.
 //! - `tracing` writes a log of streams with the `tracing` crate.
 //!
-//! # Defaults, and why
+//! # Defaults
 //!
-//! | default | why |
-//! | --- | --- |
-//! | a comment after 15 seconds of silence, ±10 % | the standard's advice. Idle connections are cut after 60 seconds by nginx and AWS, after 30 by some load balancers; event-source-polyfill reconnects after 45 |
-//! | `retry` of 3 seconds, ±33 % | what Chromium waits by itself; spread, since a restart cuts off all clients together |
-//! | `Cache-Control: no-cache, no-store, no-transform` | nobody may answer with an old stream, nor compress one: compressors hold bytes back |
-//! | `X-Accel-Buffering: no` | nginx and others collect a response before they pass it on |
-//! | a comment as first bytes | servers and proxies send a head only when there is something to follow it |
+//! A comment after 15 seconds of silence, `retry: 3000` with 33 % of chance in it, headers against
+//! caches, compressors and buffers, and a first comment at once. The guide says
+//! [why](guide::defaults), has [recipes](guide::recipes) for what is built most, and the lines
+//! that matter [behind nginx and others](guide::behind_a_proxy).
 
 #[cfg(feature = "compress")]
 pub mod compress;
@@ -66,6 +63,7 @@ mod event;
 pub mod feed;
 mod frame;
 mod framer;
+pub mod guide;
 mod head;
 mod jitter;
 mod keep_alive;

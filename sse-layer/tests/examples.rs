@@ -88,6 +88,22 @@ fn hyper_counts_on() {
     counts_on(&Example::start("hyper"), "/");
 }
 
+#[cfg(unix)]
+#[test]
+fn hyper_ends_its_streams_when_it_is_told_to_stop() {
+    let mut example = Example::start("hyper");
+    let mut stream = example.request("GET / HTTP/1.1", "");
+    read_until(&mut stream, "data: ");
+    let told = Command::new("kill").args(["-INT", &example.process.id().to_string()]).status();
+    assert!(told.unwrap().success());
+
+    let mut rest = String::new();
+    stream.read_to_string(&mut rest).unwrap();
+    let last = rest.split("\r\n").filter(|chunk| chunk.contains(':')).last().unwrap();
+    assert!(last.starts_with("retry: ") && rest.ends_with("\r\n0\r\n\r\n"), "{rest}");
+    assert!(example.process.wait().unwrap().success());
+}
+
 #[cfg(feature = "axum")]
 mod axum {
     use super::*;

@@ -28,6 +28,7 @@
 //! Only `front`, `server`, `downstream`, `session`, `relay`, `shared`, `mux` and `origin::connect`
 //! know pingora.
 
+mod batch;
 pub mod config;
 pub mod demo;
 mod downstream;

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING, VIA};
 use http::{HeaderValue, StatusCode, Version};
 use pingora::http::ResponseHeader;
 use pingora::protocols::http::ServerSession;
 use sse_layer::{Event, Repairs};
 
+use crate::batch::Batch;
 use crate::config::{Retry, Route};
 use crate::downstream::{Downstream, End, jitter};
 use crate::drain::Draining;
@@ -104,43 +105,62 @@ async fn pass_all(
         let begin = Event::new().retry(jitter(retry)).to_bytes();
         downstream.write(begin, std::future::pending()).await?;
     }
-    let failed = |error: OriginError| {
-        tracing::warn!(route = %route.path, upstream = %route.upstream, %error, "stream broke off");
-        End::OriginFailed
-    };
     let mut is_first = true;
-    while let Some(chunk) = downstream.wait(response.chunk()).await?.map_err(failed)? {
+    while let Some(chunk) = next(downstream, response, route).await? {
         intake.push(chunk);
-        let frames = frames(intake, route, &mut is_first).map_err(failed)?;
-        downstream.write(frames, std::future::pending()).await?;
+        write_frames(downstream, intake, route, &mut is_first).await?;
     }
     intake.finish(response.is_delimited());
-    let frames = frames(intake, route, &mut is_first).map_err(failed)?;
-    downstream.write(frames, std::future::pending()).await
+    write_frames(downstream, intake, route, &mut is_first).await
 }
 
-/// The frames that have come, as they are written. A single one is not copied.
+async fn next(
+    downstream: &mut Downstream,
+    response: &mut Response,
+    route: &Route,
+) -> Result<Option<Bytes>, End> {
+    downstream.wait(response.chunk()).await?.map_err(|error| failed(route, &error))
+}
+
+/// Writes the frames that have come.
+async fn write_frames(
+    downstream: &mut Downstream,
+    intake: &mut Intake,
+    route: &Route,
+    is_first: &mut bool,
+) -> Result<(), End> {
+    loop {
+        let frames = frames(intake, route, is_first).map_err(|error| failed(route, &error))?;
+        if frames.is_empty() {
+            return Ok(());
+        }
+        downstream.write(frames, std::future::pending()).await?;
+    }
+}
+
+fn failed(route: &Route, error: &OriginError) -> End {
+    tracing::warn!(route = %route.path, upstream = %route.upstream, %error, "stream broke off");
+    End::OriginFailed
+}
+
+/// Some of the frames that have come, or nothing if there is none.
 fn frames(intake: &mut Intake, route: &Route, is_first: &mut bool) -> Result<Bytes, OriginError> {
-    let mut only = None;
-    let mut joined = BytesMut::new();
-    while let Some(frame) = intake.next_frame()? {
+    let mut batch = Batch::default();
+    while !batch.is_full()
+        && let Some(frame) = intake.next_frame()?
+    {
         let frame = match route.retry {
             Retry::Ours(_) => without_retry(frame).into_bytes(),
             Retry::Pass => frame.into_bytes(),
         };
         if std::mem::take(is_first) && frame.starts_with("\u{feff}".as_bytes()) {
             // Standing first, this character would be taken for a mark and dropped.
-            joined.extend_from_slice(b":\n");
+            batch.joined().extend_from_slice(b":\n");
         }
-        if only.is_none() && joined.is_empty() {
-            only = Some(frame);
-        } else {
-            joined.extend_from_slice(&only.take().unwrap_or_default());
-            joined.extend_from_slice(&frame);
-        }
+        batch.push(frame);
     }
     report_repairs(route, Repairs::NONE, intake.news());
-    Ok(only.unwrap_or_else(|| joined.freeze()))
+    Ok(batch.into_bytes())
 }
 
 /// Passes on an answer that is not a stream. Returns whether the client's connection can serve

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::StatusCode;
 use pingora::http::ResponseHeader;
 use pingora::protocols::http::ServerSession;
 use sse_layer::Event;
 use sse_layer::feed::{Item, Lag, Reader, Status};
 
+use crate::batch::Batch;
 use crate::config::{Retry, Route};
 use crate::downstream::{Downstream, End, KEEP_ALIVE, jitter};
 use crate::drain::Draining;
@@ -83,25 +84,17 @@ async fn write_all(
             return Err(End::Lagged);
         }
         let mut closed = false;
-        let mut frames = BytesMut::new();
-        let mut only = None;
+        let mut batch = Batch::default();
         for item in items.drain(..) {
             match item {
-                Item::Event { entry, .. } if frames.is_empty() && only.is_none() => {
-                    only = Some(entry.frame().bytes().clone());
-                }
-                Item::Event { entry, .. } => {
-                    frames.extend_from_slice(&only.take().unwrap_or_default());
-                    frames.extend_from_slice(entry.frame().bytes());
-                }
-                Item::Gap { .. } => Event::new().comment("gap").encode(&mut frames),
-                Item::Lagged { missed, .. } => missed.event().encode(&mut frames),
+                Item::Event { entry, .. } => batch.push(entry.frame().bytes().clone()),
+                Item::Gap { .. } => Event::new().comment("gap").encode(batch.joined()),
+                Item::Lagged { missed, .. } => missed.event().encode(batch.joined()),
                 Item::Status { status: Status::Closed { .. }, .. } => closed = true,
                 _ => {}
             }
         }
-        let body = only.unwrap_or_else(|| frames.freeze());
-        downstream.write(body, lagged(reader)).await?;
+        downstream.write(batch.into_bytes(), lagged(reader)).await?;
         if closed {
             return Ok(End::OriginEnded);
         }

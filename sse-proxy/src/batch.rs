@@ -1,0 +1,57 @@
+//! [`Batch`]: frames that are written at once.
+
+use bytes::{Bytes, BytesMut};
+
+/// The size, in bytes, from which a batch takes no more. A frame may be larger.
+const FULL: usize = 64 << 10;
+
+/// Frames that are written at once. A single one, which is the usual case, is not copied.
+#[derive(Default)]
+pub(crate) struct Batch {
+    only: Bytes,
+    joined: BytesMut,
+}
+
+impl Batch {
+    pub(crate) fn push(&mut self, frame: Bytes) {
+        if self.only.is_empty() && self.joined.is_empty() {
+            self.only = frame;
+        } else {
+            self.joined().extend_from_slice(&frame);
+        }
+    }
+
+    /// Where more can be written behind what is there.
+    pub(crate) fn joined(&mut self) -> &mut BytesMut {
+        self.joined.extend_from_slice(&std::mem::take(&mut self.only));
+        &mut self.joined
+    }
+
+    /// Whether it is time to write it: more makes no write cheaper.
+    pub(crate) fn is_full(&self) -> bool {
+        self.only.len() + self.joined.len() >= FULL
+    }
+
+    pub(crate) fn into_bytes(self) -> Bytes {
+        if self.joined.is_empty() { self.only } else { self.joined.freeze() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn order_is_kept_and_a_single_frame_is_not_copied() {
+        let frame = Bytes::from_static(b"data: 1\n\n");
+        let mut batch = Batch::default();
+        batch.push(frame.clone());
+        assert_eq!(batch.into_bytes().as_ptr(), frame.as_ptr());
+        let mut batch = Batch::default();
+        batch.push(frame.clone());
+        batch.joined().extend_from_slice(b":\n\n");
+        batch.push(frame);
+        assert_eq!(batch.into_bytes(), "data: 1\n\n:\n\ndata: 1\n\n");
+        assert!(Batch::default().into_bytes().is_empty());
+    }
+}
