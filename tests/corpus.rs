@@ -15,18 +15,23 @@ use crate::support::{
 const ENOUGH: usize = 5;
 
 /// A browser that is told to wait longer is not waited for.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A proxy with one route for each profile of repairs.
-pub(crate) async fn proxy(cases: &Cases) -> Proxy {
+/// The profiles of repairs, each with a route of its name.
+pub(crate) fn profiles() -> Vec<(&'static str, String)> {
+    ["off", "safe", "legacy"].map(|profile| (profile, format!("\"{profile}\""))).to_vec()
+}
+
+/// A proxy with routes of these names and repairs.
+pub(crate) async fn proxy(cases: &Cases, routes: &[(&str, String)]) -> Proxy {
     let mut config = String::from(
         "[[listener]]\naddress = \"127.0.0.1:0\"\n\
          [[listener]]\naddress = \"127.0.0.1:0\"\ntls = \"self-signed\"\n",
     );
-    for profile in ["off", "safe", "legacy"] {
-        let upstream = cases.origin.url();
+    let upstream = cases.origin.url();
+    for (name, repairs) in routes {
         config.push_str(&format!(
-            "[[route]]\npath = \"/{profile}/*\"\nupstream = \"{upstream}\"\nrepair = \"{profile}\"\n"
+            "[[route]]\npath = \"/{name}/*\"\nupstream = \"{upstream}\"\nrepair = {repairs}\n"
         ));
     }
     Proxy::start(&config).await
@@ -122,7 +127,7 @@ impl Drop for Report {
 
 async fn every_stream_reads_the_same(profile: &str) {
     let cases = Cases::of("parse.jsonl").await;
-    let proxy = proxy(&cases).await;
+    let proxy = proxy(&cases, &profiles()).await;
     let mut report = Report::default();
     for client in proxy.clients().await {
         for case in Case::all("parse.jsonl") {
@@ -162,7 +167,7 @@ async fn every_stream_reads_the_same_with_safe_repairs() {
 
 async fn every_response_is_left_as_it_is(profile: &str) {
     let cases = Cases::of("http.jsonl").await;
-    let proxy = proxy(&cases).await;
+    let proxy = proxy(&cases, &profiles()).await;
     let mut report = Report::default();
     for client in proxy.clients().await {
         for case in Case::all("http.jsonl") {
@@ -218,7 +223,7 @@ async fn every_response_is_left_as_it_is_with_safe_repairs() {
 #[tokio::test]
 async fn chromium_refuses_the_same_charsets_behind_the_proxy() {
     let cases = Cases::of("http.jsonl").await;
-    let proxy = proxy(&cases).await;
+    let proxy = proxy(&cases, &profiles()).await;
     let client = proxy.h1();
     let mut report = Report::default();
     let mut refused = 0;

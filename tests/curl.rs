@@ -57,7 +57,7 @@ async fn reads_a_stream(args: &[&str], url: &str, status_line: &str, origin: &Or
 
 #[tokio::test]
 async fn curl_reads_a_stream_over_every_protocol() {
-    let origin = Origin::start().await;
+    let origin = Origin::start();
     let proxy = Proxy::before(&origin, "").await;
     let (plain, tls) = (format!("http://{}", proxy.plain()), format!("https://{}", proxy.tls()));
     reads_a_stream(&["--http1.1"], &plain, "HTTP/1.1 200 OK", &origin).await;
@@ -68,7 +68,7 @@ async fn curl_reads_a_stream_over_every_protocol() {
 
 #[tokio::test]
 async fn curl_reads_many_feeds_on_one_stream() {
-    let origin = Origin::start().await;
+    let origin = Origin::start();
     let proxy = Proxy::before(&origin, "stream = \"shared\"").await;
     let url = format!("https://{}/.sse/mux?feed=/a&feed=/b", proxy.tls());
     let mut curl = Curl::get(&["--http2"], &url);

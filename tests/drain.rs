@@ -20,7 +20,7 @@ fn assert_farewell(text: &str) {
 
 #[tokio::test]
 async fn every_stream_is_told_when_to_come_back_and_ends_in_order() {
-    let origin = Origin::start().await;
+    let origin = Origin::start();
     for stream in ["private", "shared"] {
         let mut proxy = Proxy::before(&origin, &format!("stream = \"{stream}\"")).await;
         let mut open = Vec::new();
@@ -53,7 +53,7 @@ async fn every_stream_is_told_when_to_come_back_and_ends_in_order() {
 
 #[tokio::test]
 async fn a_multiplexed_stream_says_goodbye() {
-    let origin = Origin::start().await;
+    let origin = Origin::start();
     let mut proxy = Proxy::before(&origin, "stream = \"shared\"").await;
     let mut open = Vec::new();
     for client in proxy.clients().await {
@@ -74,7 +74,7 @@ async fn a_multiplexed_stream_says_goodbye() {
 
 #[tokio::test]
 async fn a_request_is_answered_before_the_process_goes_and_none_is_taken() {
-    let origin = Origin::start().await;
+    let origin = Origin::start();
     let mut proxy = Proxy::before(&origin, "").await;
     let clients = proxy.clients().await;
     let mut answers = Vec::new();
@@ -104,7 +104,7 @@ async fn a_request_is_answered_before_the_process_goes_and_none_is_taken() {
 
 #[tokio::test]
 async fn a_connection_that_waits_for_a_next_request_holds_nothing_up() {
-    let origin = Origin::start().await;
+    let origin = Origin::start();
     let mut proxy = Proxy::before(&origin, "").await;
     let mut wire = Wire::send(proxy.plain(), "GET /page HTTP/1.1\r\nHost: h\r\n\r\n").await;
     origin.request("/page").await.answer("200 OK", "", "page").await;
@@ -119,7 +119,7 @@ async fn a_connection_that_waits_for_a_next_request_holds_nothing_up() {
 
 #[tokio::test]
 async fn a_client_that_does_not_read_is_waited_for_no_longer_than_the_window() {
-    let origin = Origin::start().await;
+    let origin = Origin::start();
     let config = format!("{}\n[shutdown]\ndrain = \"500ms\"", Proxy::config(&origin, ""));
     let mut proxy = Proxy::start(&config).await;
     let mut wire = Wire::connect_narrow(proxy.plain()).await;
@@ -139,7 +139,7 @@ async fn a_client_that_does_not_read_is_waited_for_no_longer_than_the_window() {
 
 #[tokio::test]
 async fn without_anything_to_end_the_process_goes_at_once() {
-    let origin = Origin::start().await;
+    let origin = Origin::start();
     let mut proxy = Proxy::before(&origin, "stream = \"shared\"").await;
     let (stream, _exchange) = proxy.h1().open_from(&origin, "/feed").await;
     drop(stream);

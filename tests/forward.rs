@@ -23,7 +23,7 @@ async fn asked(
 
 #[tokio::test]
 async fn the_origin_is_told_who_asks_and_how() {
-    let origin = Origin::start().await;
+    let origin = Origin::start();
     let proxy = Proxy::before(&origin, "").await;
     for client in proxy.clients().await {
         let (scheme, version) =
@@ -48,7 +48,7 @@ async fn the_origin_is_told_who_asks_and_how() {
 
 #[tokio::test]
 async fn the_chain_of_proxies_grows_by_one() {
-    let origin = Origin::start().await;
+    let origin = Origin::start();
     let proxy = Proxy::before(&origin, "").await;
     let before = fields(&[
         ("x-forwarded-for", "192.0.2.7"),
@@ -79,7 +79,7 @@ async fn the_chain_of_proxies_grows_by_one() {
 
 #[tokio::test]
 async fn what_is_for_one_hop_goes_no_further() {
-    let origin = Origin::start().await;
+    let origin = Origin::start();
     let proxy = Proxy::before(&origin, "").await;
     for method in ["GET", "POST"] {
         let ask = format!(
@@ -116,7 +116,7 @@ fn routes(routes: &[(&str, String, &str)]) -> String {
 
 #[tokio::test]
 async fn the_longest_path_wins() {
-    let (all, feeds, one) = (Origin::start().await, Origin::start().await, Origin::start().await);
+    let (all, feeds, one) = (Origin::start(), Origin::start(), Origin::start());
     let config = routes(&[
         ("/*", all.url(), ""),
         ("/feeds/*", feeds.url(), ""),
@@ -141,7 +141,7 @@ async fn the_longest_path_wins() {
 
 #[tokio::test]
 async fn a_host_has_routes_of_its_own() {
-    let (any, news) = (Origin::start().await, Origin::start().await);
+    let (any, news) = (Origin::start(), Origin::start());
     let keys = "host = \"news.example\"";
     let config = routes(&[("/*", any.url(), ""), ("/feed", news.url(), keys)]);
     let proxy = Proxy::start(&config).await;
@@ -161,7 +161,7 @@ async fn a_host_has_routes_of_its_own() {
 
 #[tokio::test]
 async fn the_upstreams_path_replaces_the_routes() {
-    let origin = Origin::start().await;
+    let origin = Origin::start();
     let upstream = origin.url();
     let config = routes(&[
         ("/live", format!("{upstream}/stream"), ""),
@@ -184,7 +184,7 @@ async fn the_upstreams_path_replaces_the_routes() {
 
 #[tokio::test]
 async fn a_target_passes_as_it_was_sent() {
-    let origin = Origin::start().await;
+    let origin = Origin::start();
     let proxy = Proxy::before(&origin, "").await;
     for client in proxy.clients().await {
         for method in [Method::GET, Method::POST] {
@@ -199,7 +199,7 @@ async fn a_target_passes_as_it_was_sent() {
 
 #[tokio::test]
 async fn a_path_without_a_route_is_404() {
-    let origin = Origin::start().await;
+    let origin = Origin::start();
     let proxy = Proxy::start(&routes(&[("/only", origin.url(), "")])).await;
     for client in proxy.clients().await {
         for method in [Method::GET, Method::POST] {
@@ -218,8 +218,7 @@ async fn connections_are_used_again_on_both_sides() {
             let Some(next) = exchange.next().await else { return };
             exchange = next;
         }
-    })
-    .await;
+    });
     let proxy = Proxy::before(&origin, "").await;
     let mut wire = Wire::connect(proxy.plain()).await;
     for method in ["GET", "POST", "GET", "PUT", "GET"] {
@@ -233,7 +232,7 @@ async fn connections_are_used_again_on_both_sides() {
 
 #[tokio::test]
 async fn an_answer_of_unknown_length_does_not_cost_the_connection() {
-    let origin = Origin::start().await;
+    let origin = Origin::start();
     let proxy = Proxy::before(&origin, "").await;
     let mut wire = Wire::connect(proxy.plain()).await;
     for method in ["POST", "GET"] {
@@ -251,7 +250,7 @@ async fn an_answer_of_unknown_length_does_not_cost_the_connection() {
 
 #[tokio::test]
 async fn a_head_that_is_too_large_is_431() {
-    let origin = Origin::start().await;
+    let origin = Origin::start();
     let config = format!("{}\n[limits]\nheader_bytes = \"4KiB\"", Proxy::config(&origin, ""));
     let proxy = Proxy::start(&config).await;
     let large = "x".repeat(5 << 10);

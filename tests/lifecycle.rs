@@ -138,7 +138,7 @@ async fn a_check_that_finds_no_fault_says_what_would_run() {
 
 #[tokio::test]
 async fn every_address_is_printed_with_its_real_port_and_served() {
-    let origin = Origin::start().await;
+    let origin = Origin::start();
     let more = "[[listener]]\naddress = \"127.0.0.1:0\"\n[[listener]]\naddress = \"[::1]:0\"\n";
     let config = format!("{more}{}", Proxy::config(&origin, ""));
     let proxy = Proxy::start(&config).await;
@@ -156,7 +156,7 @@ async fn every_address_is_printed_with_its_real_port_and_served() {
 
 #[tokio::test]
 async fn both_versions_of_tls_are_spoken() {
-    let origin = Origin::start().await;
+    let origin = Origin::start();
     let proxy = Proxy::before(&origin, "").await;
     for (version, expected) in [
         (&rustls::version::TLS12, rustls::ProtocolVersion::TLSv1_2),
@@ -170,7 +170,7 @@ async fn both_versions_of_tls_are_spoken() {
 
 #[tokio::test]
 async fn the_protocol_is_agreed_on_by_alpn() {
-    let origin = Origin::start().await;
+    let origin = Origin::start();
     let proxy = Proxy::before(&origin, "").await;
     for (offered, expected) in [
         (vec!["h2", "http/1.1"], Some("h2")),
@@ -221,7 +221,7 @@ async fn the_certificate_is_the_one_for_the_name_that_the_client_wants() {
 
 #[tokio::test]
 async fn an_interrupt_ends_the_program_at_once() {
-    let origin = Origin::start().await;
+    let origin = Origin::start();
     let mut proxy = Proxy::before(&origin, "").await;
     let (mut stream, _exchange) = proxy.h1().open_from(&origin, "/feed").await;
     proxy.signal(Signal::SIGINT);

@@ -14,6 +14,7 @@ mod mux;
 mod mux_feeds;
 mod plain;
 mod private;
+mod readme;
 mod shared;
 mod sharing;
 mod slow;

@@ -21,7 +21,7 @@ fn id_in(block: &str) -> &str {
 
 #[tokio::test]
 async fn the_wire_format_is_version_1() {
-    let origin = Origin::start().await;
+    let origin = Origin::start();
     let proxy = Proxy::before(&origin, SHARED).await;
     for client in proxy.clients().await {
         let feed = format!("/{}", client.protocol());
@@ -65,7 +65,7 @@ async fn the_wire_format_is_version_1() {
 
 #[tokio::test]
 async fn an_event_without_an_id_of_the_origin_has_the_cursor_alone() {
-    let origin = Origin::start().await;
+    let origin = Origin::start();
     let proxy = Proxy::before(&origin, SHARED).await;
     let (mut mux, _) = Mux::open(&proxy.h1(), &["/a"]).await;
     let mut a = origin.opened("/a").await;
@@ -76,7 +76,7 @@ async fn an_event_without_an_id_of_the_origin_has_the_cursor_alone() {
 
 #[tokio::test]
 async fn an_id_that_no_server_would_take_back_is_left_out() {
-    let origin = Origin::start().await;
+    let origin = Origin::start();
     let proxy = Proxy::before(&origin, SHARED).await;
     let (mut mux, _) = Mux::open(&proxy.h1(), &["/a"]).await;
     let mut a = origin.opened("/a").await;
@@ -89,7 +89,7 @@ async fn an_id_that_no_server_would_take_back_is_left_out() {
 #[tokio::test]
 async fn events_of_all_feeds_come_in_the_order_of_the_log() {
     const EACH: usize = 50;
-    let origin = Origin::start().await;
+    let origin = Origin::start();
     let proxy = Proxy::before(&origin, SHARED).await;
     let feeds = ["/a", "/b", "/c"];
     let (mut mux, _) = Mux::open(&proxy.h1(), &feeds).await;
@@ -117,7 +117,7 @@ async fn events_of_all_feeds_come_in_the_order_of_the_log() {
 
 #[tokio::test]
 async fn who_comes_back_with_a_cursor_has_missed_nothing_and_gets_nothing_twice() {
-    let origin = Origin::start().await;
+    let origin = Origin::start();
     let proxy = Proxy::before(&origin, SHARED).await;
     for client in proxy.clients().await {
         let names = ["a", "b"].map(|name| format!("/{}/{name}", client.protocol()));
@@ -148,7 +148,7 @@ async fn who_comes_back_with_a_cursor_has_missed_nothing_and_gets_nothing_twice(
 
 #[tokio::test]
 async fn a_query_parameter_says_where_to_go_on_as_well() {
-    let origin = Origin::start().await;
+    let origin = Origin::start();
     let proxy = Proxy::before(&origin, SHARED).await;
     let client = proxy.h1();
     let (mut mux, _) = Mux::open(&client, &["/a"]).await;
@@ -166,7 +166,7 @@ async fn a_query_parameter_says_where_to_go_on_as_well() {
 
 #[tokio::test]
 async fn an_unknown_cursor_is_a_gap_in_every_feed() {
-    let origin = Origin::start().await;
+    let origin = Origin::start();
     let proxy = Proxy::before(&origin, SHARED).await;
     let client = proxy.h1();
     let feeds = ["/a", "/b"];

@@ -8,7 +8,7 @@ const SHARED: &str = "stream = \"shared\"";
 
 #[tokio::test]
 async fn a_feed_that_cannot_be_opened_is_closed_and_the_others_go_on() {
-    let origin = Origin::start().await;
+    let origin = Origin::start();
     let upstream = origin.url();
     let more = format!(
         "{SHARED}
@@ -59,7 +59,7 @@ async fn a_feed_that_cannot_be_opened_is_closed_and_the_others_go_on() {
 
 #[tokio::test]
 async fn an_origin_that_dies_is_told_and_the_others_go_on() {
-    let origin = Origin::start().await;
+    let origin = Origin::start();
     let proxy = Proxy::before(&origin, SHARED).await;
     let (mut mux, _) = Mux::open(&proxy.h1(), &["/mortal", "/other"]).await;
     let mut mortal = origin.opened("/mortal").await;
@@ -85,7 +85,7 @@ async fn an_origin_that_dies_is_told_and_the_others_go_on() {
 
 #[tokio::test]
 async fn a_feed_that_its_origin_ends_is_closed_and_the_others_go_on() {
-    let origin = Origin::start().await;
+    let origin = Origin::start();
     let proxy = Proxy::before(&origin, SHARED).await;
     let (mut mux, _) = Mux::open(&proxy.h1(), &["/mortal", "/other"]).await;
     let mut mortal = origin.opened("/mortal").await;
@@ -102,7 +102,7 @@ async fn a_feed_that_its_origin_ends_is_closed_and_the_others_go_on() {
 
 #[tokio::test]
 async fn a_stream_is_answered_with_200_even_if_every_feed_fails() {
-    let mut origin = Origin::start().await;
+    let mut origin = Origin::start();
     let proxy = Proxy::before(&origin, SHARED).await;
     origin.stop_listening().await;
     let (mut mux, _) = Mux::open(&proxy.h1(), &["/a", "/b"]).await;
@@ -111,7 +111,7 @@ async fn a_stream_is_answered_with_200_even_if_every_feed_fails() {
     for (said, feed) in failed.iter().zip(["/a", "/b"]) {
         assert_eq!((&said["feed"], &said["state"]), (&json!(feed), &json!("connecting")));
     }
-    let origin = Origin::start_at(origin.address).await;
+    let origin = origin.restarted();
     let mut a = origin.opened("/a").await;
     a.send("data: up\n\n").await;
     assert_eq!(mux.events(1).await, pairs(&[("/a", "up")]));
@@ -119,7 +119,7 @@ async fn a_stream_is_answered_with_200_even_if_every_feed_fails() {
 
 #[tokio::test]
 async fn a_feed_named_twice_is_read_once() {
-    let origin = Origin::start().await;
+    let origin = Origin::start();
     let proxy = Proxy::before(&origin, SHARED).await;
     let (mut mux, _) = Mux::open(&proxy.h1(), &["/a", "/a"]).await;
     let mut a = origin.opened("/a").await;
@@ -130,7 +130,7 @@ async fn a_feed_named_twice_is_read_once() {
 
 #[tokio::test]
 async fn a_feed_is_named_as_it_would_be_requested() {
-    let origin = Origin::start().await;
+    let origin = Origin::start();
     let proxy = Proxy::before(&origin, SHARED).await;
     let feed = "/orders?x=1&y=%26&lastEventId=no";
     let (mut mux, _) = Mux::open(&proxy.h1(), &[feed]).await;
@@ -142,7 +142,7 @@ async fn a_feed_is_named_as_it_would_be_requested() {
 
 #[tokio::test]
 async fn a_multiplexed_reader_and_one_of_its_own_share_the_origin() {
-    let origin = Origin::start().await;
+    let origin = Origin::start();
     let proxy = Proxy::before(&origin, SHARED).await;
     let client = proxy.h2().await;
     let (mut single, mut a) = client.open_from(&origin, "/a").await;
@@ -156,7 +156,7 @@ async fn a_multiplexed_reader_and_one_of_its_own_share_the_origin() {
 
 #[tokio::test]
 async fn a_private_feed_is_opened_with_the_clients_own_credentials() {
-    let origin = Origin::start().await;
+    let origin = Origin::start();
     for stream in ["private", "shared"] {
         let proxy = Proxy::before(&origin, &format!("stream = \"{stream}\"")).await;
         for cookie in ["session=ann", "session=bob"] {
@@ -172,7 +172,7 @@ async fn a_private_feed_is_opened_with_the_clients_own_credentials() {
 
 #[tokio::test]
 async fn a_client_that_leaves_closes_its_private_feeds() {
-    let origin = Origin::start().await;
+    let origin = Origin::start();
     let proxy = Proxy::before(&origin, "").await;
     for client in proxy.clients().await {
         let (mux, _) = Mux::open(&client, &["/a", "/b"]).await;
@@ -186,7 +186,7 @@ async fn a_client_that_leaves_closes_its_private_feeds() {
 
 #[tokio::test]
 async fn a_client_that_leaves_takes_the_request_for_a_private_feed_with_it() {
-    let origin = Origin::start().await;
+    let origin = Origin::start();
     let proxy = Proxy::before(&origin, "").await;
     for client in proxy.clients().await {
         let (mux, _) = Mux::open(&client, &["/slow"]).await;
@@ -202,7 +202,7 @@ async fn status(client: &Client, target: &str) -> u16 {
 
 #[tokio::test]
 async fn a_request_that_names_no_feed_or_too_many_is_refused() {
-    let origin = Origin::start().await;
+    let origin = Origin::start();
     let config = format!("{}\n[mux]\nmax_feeds = 2", Proxy::config(&origin, SHARED));
     let proxy = Proxy::start(&config).await;
     for client in proxy.clients().await {
@@ -215,7 +215,7 @@ async fn a_request_that_names_no_feed_or_too_many_is_refused() {
 
 #[tokio::test]
 async fn the_endpoint_can_be_elsewhere() {
-    let origin = Origin::start().await;
+    let origin = Origin::start();
     let config = format!("{}\n[mux]\npath = \"/live\"", Proxy::config(&origin, SHARED));
     let proxy = Proxy::start(&config).await;
     let mut stream = proxy.h1().open("/live?feed=/a").await;
@@ -224,7 +224,7 @@ async fn the_endpoint_can_be_elsewhere() {
 
 #[tokio::test]
 async fn when_every_feed_is_over_the_client_is_kept() {
-    let origin = Origin::start().await;
+    let origin = Origin::start();
     let proxy = Proxy::before(&origin, SHARED).await;
     let (mut mux, _) = Mux::open(&proxy.h1(), &["/a"]).await;
     origin.request("/a").await.answer("404 Not Found", "", "").await;

@@ -9,7 +9,7 @@ use crate::support::{Ending, Origin, Proxy, Wire, at_once, fields, request};
 
 #[tokio::test]
 async fn every_client_has_an_origin_stream_of_its_own() {
-    let origin = Origin::start().await;
+    let origin = Origin::start();
     let proxy = Proxy::before(&origin, "").await;
     for client in proxy.clients().await {
         let (mut one, mut to_one) = client.open_from(&origin, "/feed").await;
@@ -24,7 +24,7 @@ async fn every_client_has_an_origin_stream_of_its_own() {
 
 #[tokio::test]
 async fn a_client_that_leaves_closes_a_silent_origin_stream() {
-    let origin = Origin::start().await;
+    let origin = Origin::start();
     let proxy = Proxy::before(&origin, "").await;
     for client in proxy.clients().await {
         let (stream, mut exchange) = client.open_from(&origin, "/silent").await;
@@ -35,7 +35,7 @@ async fn a_client_that_leaves_closes_a_silent_origin_stream() {
 
 #[tokio::test]
 async fn a_client_that_leaves_closes_a_busy_origin_stream() {
-    let origin = Origin::start().await;
+    let origin = Origin::start();
     let proxy = Proxy::before(&origin, "").await;
     for client in proxy.clients().await {
         let (mut stream, mut exchange) = client.open_from(&origin, "/busy").await;
@@ -48,7 +48,7 @@ async fn a_client_that_leaves_closes_a_busy_origin_stream() {
 
 #[tokio::test]
 async fn a_client_that_leaves_before_the_answer_takes_its_request_with_it() {
-    let origin = Origin::start().await;
+    let origin = Origin::start();
     let proxy = Proxy::before(&origin, "").await;
     for client in proxy.clients().await {
         let waiting = tokio::spawn({
@@ -63,7 +63,7 @@ async fn a_client_that_leaves_before_the_answer_takes_its_request_with_it() {
 
 #[tokio::test]
 async fn a_client_that_sends_more_than_its_request_is_seen_to_leave_all_the_same() {
-    let origin = Origin::start().await;
+    let origin = Origin::start();
     let proxy = Proxy::before(&origin, "").await;
     let request = "GET /chatty HTTP/1.1\r\nHost: h\r\n\r\n";
     let mut wire = Wire::send(proxy.plain(), request).await;
@@ -79,7 +79,7 @@ async fn a_client_that_sends_more_than_its_request_is_seen_to_leave_all_the_same
 
 #[tokio::test]
 async fn the_last_event_id_passes_byte_for_byte() {
-    let origin = Origin::start().await;
+    let origin = Origin::start();
     let proxy = Proxy::before(&origin, "").await;
     let id = "caf\u{e9} \u{2603} \u{1f41f}; a=b, c";
     for client in proxy.clients().await {
@@ -94,7 +94,7 @@ async fn the_last_event_id_passes_byte_for_byte() {
 
 #[tokio::test]
 async fn the_head_leaves_before_the_body() {
-    let origin = Origin::start().await;
+    let origin = Origin::start();
     let proxy = Proxy::before(&origin, "").await;
     for client in proxy.clients().await {
         let (mut stream, mut exchange) = client.open_from(&origin, "/feed").await;
@@ -107,7 +107,7 @@ async fn the_head_leaves_before_the_body() {
 
 #[tokio::test]
 async fn keep_alive_comments_stand_between_blocks() {
-    let origin = Origin::start().await;
+    let origin = Origin::start();
     let proxy = Proxy::before(&origin, "keep_alive = \"50ms\"").await;
     for client in proxy.clients().await {
         let (mut stream, mut exchange) = client.open_from(&origin, "/feed").await;
@@ -123,7 +123,7 @@ async fn keep_alive_comments_stand_between_blocks() {
 
 #[tokio::test]
 async fn keep_alive_comments_fill_only_silence() {
-    let origin = Origin::start().await;
+    let origin = Origin::start();
     let proxy = Proxy::before(&origin, "keep_alive = \"1s\"").await;
     let (mut stream, mut exchange) = proxy.h1().open_from(&origin, "/feed").await;
     let begun = Instant::now();
@@ -141,7 +141,7 @@ async fn keep_alive_comments_fill_only_silence() {
 
 #[tokio::test]
 async fn half_an_event_at_the_end_is_never_completed() {
-    let origin = Origin::start().await;
+    let origin = Origin::start();
     let proxy = Proxy::before(&origin, "keep_alive = \"50ms\"").await;
     for client in proxy.clients().await {
         for half in ["data: b", "data: b\n", "id: 2\ndata: b\n", "data: b\r"] {
@@ -161,7 +161,7 @@ async fn half_an_event_at_the_end_is_never_completed() {
 
 #[tokio::test]
 async fn an_origin_that_dies_within_a_chunk_is_seen_to_break_off() {
-    let origin = Origin::start().await;
+    let origin = Origin::start();
     let proxy = Proxy::before(&origin, "").await;
     for client in proxy.clients().await {
         let (mut stream, mut exchange) = client.open_from(&origin, "/feed").await;
@@ -174,7 +174,7 @@ async fn an_origin_that_dies_within_a_chunk_is_seen_to_break_off() {
 
 #[tokio::test]
 async fn an_origin_that_closes_without_its_last_chunk_is_seen_to_break_off() {
-    let origin = Origin::start().await;
+    let origin = Origin::start();
     let proxy = Proxy::before(&origin, "").await;
     for client in proxy.clients().await {
         let (mut stream, mut exchange) = client.open_from(&origin, "/feed").await;
@@ -187,7 +187,7 @@ async fn an_origin_that_closes_without_its_last_chunk_is_seen_to_break_off() {
 
 #[tokio::test]
 async fn what_came_before_an_origin_died_is_delivered() {
-    let origin = Origin::start().await;
+    let origin = Origin::start();
     let proxy = Proxy::before(&origin, "").await;
     for client in proxy.clients().await {
         for _ in 0..10 {
@@ -204,7 +204,7 @@ async fn what_came_before_an_origin_died_is_delivered() {
 
 #[tokio::test]
 async fn our_reconnection_time_replaces_the_origins() {
-    let origin = Origin::start().await;
+    let origin = Origin::start();
     let proxy = Proxy::before(&origin, "retry = \"3s\"").await;
     let (mut stream, mut exchange) = proxy.h1().open_from(&origin, "/feed").await;
     let begin = stream.text_until("\n\n").await;
@@ -216,7 +216,7 @@ async fn our_reconnection_time_replaces_the_origins() {
 
 #[tokio::test]
 async fn credentials_and_cookies_pass_both_ways() {
-    let origin = Origin::start().await;
+    let origin = Origin::start();
     let proxy = Proxy::before(&origin, "").await;
     let mut ask = request(Method::GET, "/feed");
     *ask.headers_mut() = fields(&[("cookie", "a=1"), ("authorization", "Bearer t")]);
@@ -233,7 +233,7 @@ async fn credentials_and_cookies_pass_both_ways() {
 
 #[tokio::test]
 async fn a_client_of_http_1_0_gets_a_stream_without_chunks() {
-    let origin = Origin::start().await;
+    let origin = Origin::start();
     let proxy = Proxy::before(&origin, "").await;
     let mut wire = Wire::send(proxy.plain(), "GET /feed HTTP/1.0\r\nHost: h\r\n\r\n").await;
     let mut exchange = origin.opened("/feed").await;
@@ -246,7 +246,7 @@ async fn a_client_of_http_1_0_gets_a_stream_without_chunks() {
 
 #[tokio::test]
 async fn an_origin_that_does_not_answer_in_time_is_given_up() {
-    let origin = Origin::start().await;
+    let origin = Origin::start();
     let proxy = Proxy::before(&origin, "timeouts = { first_byte = \"100ms\" }").await;
     let cut = proxy.h1().try_events("/slow", fields(&[])).await;
     assert!(cut.is_err(), "an EventSource must come back");
@@ -255,7 +255,7 @@ async fn an_origin_that_does_not_answer_in_time_is_given_up() {
 
 #[tokio::test]
 async fn an_origin_that_falls_silent_for_too_long_is_given_up() {
-    let origin = Origin::start().await;
+    let origin = Origin::start();
     let keys = "timeouts = { idle = \"200ms\" }\nkeep_alive = \"50ms\"";
     let proxy = Proxy::before(&origin, keys).await;
     for client in proxy.clients().await {

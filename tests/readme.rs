@@ -43,16 +43,17 @@ async fn the_configuration_is_right() {
 
 #[tokio::test]
 async fn the_configuration_mends_shares_and_multiplexes() {
-    let origin = Origin::start().await;
+    let origin = Origin::start();
     let configuration = configuration()
         .replace("127.0.0.1:8443", "127.0.0.1:0")
         .replace("http://127.0.0.1:3000", &origin.url());
     let proxy = Proxy::start(&configuration).await;
     let curl = blocks("sh").concat();
     let target = curl.lines().find(|line| line.starts_with("curl")).expect("a curl command");
-    let target = target.split("127.0.0.1:8443").nth(1).expect("a URL").trim_end_matches('\'');
+    let target =
+        target.split("127.0.0.1:8443").nth(1).expect("a URL").trim_end_matches('\'').to_owned();
     let client = proxy.h2().await;
-    let stream = tokio::spawn(async move { client.open(target).await.text_until("\"b\"").await });
+    let stream = tokio::spawn(async move { client.open(&target).await.text_until("\"b\"").await });
     for (path, data) in [("/events/a", "\"a\""), ("/events/b", "\"b\"")] {
         let mut exchange = origin.request(path).await;
         exchange.open().await;

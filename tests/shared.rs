@@ -19,7 +19,7 @@ async fn join(client: &Client) -> Stream {
 async fn two_hundred_readers_share_one_origin_connection() {
     const READERS: usize = 200;
     const EVENTS: usize = 50;
-    let origin = Origin::start().await;
+    let origin = Origin::start();
     let proxy = Proxy::before(&origin, SHARED).await;
     let clients = proxy.clients().await;
     let mut opening = JoinSet::new();
@@ -45,7 +45,7 @@ async fn two_hundred_readers_share_one_origin_connection() {
 
 #[tokio::test]
 async fn a_late_joiner_begins_with_the_next_event() {
-    let origin = Origin::start().await;
+    let origin = Origin::start();
     let proxy = Proxy::before(&origin, SHARED).await;
     let [h1, h2] = proxy.clients().await;
     let (mut first, mut exchange) = h1.open_from(&origin, "/feed").await;
@@ -60,7 +60,7 @@ async fn a_late_joiner_begins_with_the_next_event() {
 
 #[tokio::test]
 async fn who_comes_back_with_the_origins_id_gets_what_was_missed_and_then_the_rest() {
-    let origin = Origin::start().await;
+    let origin = Origin::start();
     let proxy = Proxy::before(&origin, SHARED).await;
     for client in proxy.clients().await {
         let path = format!("/{}", client.protocol());
@@ -77,7 +77,7 @@ async fn who_comes_back_with_the_origins_id_gets_what_was_missed_and_then_the_re
 
 #[tokio::test]
 async fn an_origin_without_ids_is_resumed_by_cursor() {
-    let origin = Origin::start().await;
+    let origin = Origin::start();
     let proxy = Proxy::before(&origin, SHARED).await;
     let (mut stream, mut exchange) = proxy.h1().open_from(&origin, "/feed").await;
     exchange.send("data: 1\n\ndata: 2\n\ndata: 3\n\n").await;
@@ -91,7 +91,7 @@ async fn an_origin_without_ids_is_resumed_by_cursor() {
 
 #[tokio::test]
 async fn who_comes_back_with_an_unknown_id_is_told_of_the_gap() {
-    let origin = Origin::start().await;
+    let origin = Origin::start();
     let proxy = Proxy::before(&origin, SHARED).await;
     let (mut stream, mut exchange) = proxy.h1().open_from(&origin, "/feed").await;
     exchange.send("id: 1\ndata: 1\n\n").await;
@@ -106,7 +106,7 @@ async fn who_comes_back_with_an_unknown_id_is_told_of_the_gap() {
 
 #[tokio::test]
 async fn what_is_older_than_the_history_is_a_gap() {
-    let origin = Origin::start().await;
+    let origin = Origin::start();
     let keys = format!("{SHARED}\nhistory = {{ events = 2 }}\nlag = {{ events = 2 }}");
     let proxy = Proxy::before(&origin, &keys).await;
     let (mut stream, mut exchange) = proxy.h1().open_from(&origin, "/feed").await;
@@ -131,7 +131,7 @@ async fn reconnected(origin: &Origin) -> (Exchange, Option<String>) {
 
 #[tokio::test]
 async fn an_origin_may_restart_in_the_middle_of_an_event_and_no_reader_notices() {
-    let origin = Origin::start().await;
+    let origin = Origin::start();
     let proxy = Proxy::before(&origin, SHARED).await;
     let [h1, h2] = proxy.clients().await;
     let (mut one, mut exchange) = h1.open_from(&origin, "/feed").await;
@@ -153,7 +153,7 @@ async fn an_origin_may_restart_in_the_middle_of_an_event_and_no_reader_notices()
 
 #[tokio::test]
 async fn an_origin_that_is_away_for_a_while_is_tried_until_it_is_back() {
-    let mut origin = Origin::start().await;
+    let mut origin = Origin::start();
     let proxy = Proxy::before(&origin, SHARED).await;
     let (mut stream, mut exchange) = proxy.h1().open_from(&origin, "/feed").await;
     exchange.send("retry: 100\nid: 1\ndata: one\n\n").await;
@@ -162,7 +162,7 @@ async fn an_origin_that_is_away_for_a_while_is_tried_until_it_is_back() {
     exchange.kill();
     proxy.logged("origin gone").await;
     proxy.logged("cannot connect").await;
-    let origin = Origin::start_at(origin.address).await;
+    let origin = origin.restarted();
     // Not even an error counts, once there was a stream.
     origin.request("/feed").await.answer("503 Busy", "", "later").await;
     let (mut exchange, id) = reconnected(&origin).await;
@@ -173,7 +173,7 @@ async fn an_origin_that_is_away_for_a_while_is_tried_until_it_is_back() {
 
 #[tokio::test]
 async fn an_origin_that_says_204_ends_the_feed_for_good() {
-    let origin = Origin::start().await;
+    let origin = Origin::start();
     let proxy = Proxy::before(&origin, SHARED).await;
     for client in proxy.clients().await {
         let path = format!("/{}", client.protocol());
@@ -191,7 +191,7 @@ async fn an_origin_that_says_204_ends_the_feed_for_good() {
 
 #[tokio::test]
 async fn an_answer_of_204_has_no_length() {
-    let origin = Origin::start().await;
+    let origin = Origin::start();
     let proxy = Proxy::before(&origin, SHARED).await;
     let mut wire = Wire::send(proxy.plain(), "GET /over HTTP/1.1\r\nHost: h\r\n\r\n").await;
     origin.request("/over").await.raw("HTTP/1.1 204 No Content\r\n\r\n").await;
@@ -203,7 +203,7 @@ async fn an_answer_of_204_has_no_length() {
 
 #[tokio::test]
 async fn the_origin_stream_is_kept_for_a_while_after_the_last_reader() {
-    let origin = Origin::start().await;
+    let origin = Origin::start();
     let proxy = Proxy::before(&origin, &format!("{SHARED}\nlinger = \"1m\"")).await;
     let (mut stream, mut exchange) = proxy.h1().open_from(&origin, "/feed").await;
     exchange.send("id: 1\ndata: 1\n\n").await;
@@ -217,7 +217,7 @@ async fn the_origin_stream_is_kept_for_a_while_after_the_last_reader() {
 
 #[tokio::test]
 async fn the_origin_stream_is_closed_when_nobody_comes_back() {
-    let origin = Origin::start().await;
+    let origin = Origin::start();
     let proxy = Proxy::before(&origin, &format!("{SHARED}\nlinger = \"100ms\"")).await;
     for client in proxy.clients().await {
         let (one, mut exchange) = client.open_from(&origin, "/feed").await;
@@ -230,7 +230,7 @@ async fn the_origin_stream_is_closed_when_nobody_comes_back() {
 
 #[tokio::test]
 async fn a_reader_who_leaves_takes_nothing_from_the_others() {
-    let origin = Origin::start().await;
+    let origin = Origin::start();
     let proxy = Proxy::before(&origin, &format!("{SHARED}\nlinger = \"0s\"")).await;
     let client = proxy.h1();
     let (first, mut exchange) = client.open_from(&origin, "/feed").await;
@@ -242,7 +242,7 @@ async fn a_reader_who_leaves_takes_nothing_from_the_others() {
 
 #[tokio::test]
 async fn a_first_connection_that_is_refused_cuts_who_wants_events_and_tells_others() {
-    let mut origin = Origin::start().await;
+    let mut origin = Origin::start();
     origin.stop_listening().await;
     for stream in ["shared", "private"] {
         let proxy = Proxy::before(&origin, &format!("stream = \"{stream}\"")).await;
@@ -256,11 +256,11 @@ async fn a_first_connection_that_is_refused_cuts_who_wants_events_and_tells_othe
 
 #[tokio::test]
 async fn an_origin_that_comes_up_later_is_found_by_the_next_reader() {
-    let mut origin = Origin::start().await;
+    let mut origin = Origin::start();
     let proxy = Proxy::before(&origin, SHARED).await;
     origin.stop_listening().await;
     assert!(proxy.h1().try_events("/feed", fields(&[])).await.is_err());
-    let origin = Origin::start_at(origin.address).await;
+    let origin = origin.restarted();
     let (mut stream, mut exchange) = proxy.h1().open_from(&origin, "/feed").await;
     exchange.send("data: up\n\n").await;
     assert_eq!(stream.data().await, "up");
@@ -268,7 +268,7 @@ async fn an_origin_that_comes_up_later_is_found_by_the_next_reader() {
 
 #[tokio::test]
 async fn a_first_answer_that_is_no_stream_passes_with_its_body() {
-    let origin = Origin::start().await;
+    let origin = Origin::start();
     let proxy = Proxy::before(&origin, SHARED).await;
     for client in proxy.clients().await {
         for _ in 0..2 {
@@ -285,7 +285,7 @@ async fn a_first_answer_that_is_no_stream_passes_with_its_body() {
 
 #[tokio::test]
 async fn a_route_has_no_more_feeds_than_it_may() {
-    let origin = Origin::start().await;
+    let origin = Origin::start();
     let proxy = Proxy::before(&origin, &format!("{SHARED}\nmax_feeds = 1")).await;
     let client = proxy.h1();
     let (_stream, _exchange) = client.open_from(&origin, "/feed").await;
@@ -317,7 +317,7 @@ async fn a_shared_feed_carries_every_event_of_the_corpus() {
 #[tokio::test]
 async fn a_burst_is_no_reason_to_end_a_reader_who_reads() {
     const BURST: usize = 500;
-    let origin = Origin::start().await;
+    let origin = Origin::start();
     let proxy = Proxy::before(&origin, &format!("{SHARED}\nlag = {{ events = 10 }}")).await;
     for client in proxy.clients().await {
         let path = format!("/{}", client.protocol());
@@ -333,7 +333,7 @@ async fn a_burst_is_no_reason_to_end_a_reader_who_reads() {
 
 #[tokio::test]
 async fn an_upload_is_nobody_elses() {
-    let origin = Origin::start().await;
+    let origin = Origin::start();
     let proxy = Proxy::before(&origin, SHARED).await;
     let client = proxy.h1();
     let (_reader, _exchange) = client.open_from(&origin, "/feed").await;
@@ -345,7 +345,7 @@ async fn an_upload_is_nobody_elses() {
 
 #[tokio::test]
 async fn keep_alive_comments_stand_between_blocks() {
-    let origin = Origin::start().await;
+    let origin = Origin::start();
     let proxy = Proxy::before(&origin, &format!("{SHARED}\nkeep_alive = \"50ms\"")).await;
     for client in proxy.clients().await {
         let path = format!("/{}", client.protocol());

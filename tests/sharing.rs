@@ -24,7 +24,7 @@ async fn joins(client: &Client, target: &str, headers: HeaderMap, exchange: &mut
 
 #[tokio::test]
 async fn whoever_sends_a_cookie_has_a_stream_of_his_own() {
-    let origin = Origin::start().await;
+    let origin = Origin::start();
     let proxy = Proxy::before(&origin, "stream = \"shared\"").await;
     for client in proxy.clients().await {
         for cookie in ["session=ann", "session=bob"] {
@@ -39,7 +39,7 @@ async fn whoever_sends_a_cookie_has_a_stream_of_his_own() {
 
 #[tokio::test]
 async fn whoever_sends_authorization_has_a_stream_of_his_own() {
-    let origin = Origin::start().await;
+    let origin = Origin::start();
     let proxy = Proxy::before(&origin, "stream = \"shared\"").await;
     for client in proxy.clients().await {
         let (_nobody, mut for_all) = opens(&client, &origin, "/feed", HeaderMap::new()).await;
@@ -57,7 +57,7 @@ async fn whoever_sends_authorization_has_a_stream_of_his_own() {
 
 #[tokio::test]
 async fn a_feed_can_be_shared_by_a_cookie() {
-    let origin = Origin::start().await;
+    let origin = Origin::start();
     let keys = "stream = \"shared\"\nshare_by = [\"cookie:tenant\"]";
     let proxy = Proxy::before(&origin, keys).await;
     let client = proxy.h1();
@@ -73,7 +73,7 @@ async fn a_feed_can_be_shared_by_a_cookie() {
 
 #[tokio::test]
 async fn a_feed_can_be_shared_by_a_header() {
-    let origin = Origin::start().await;
+    let origin = Origin::start();
     let keys = "stream = \"shared\"\nshare_by = [\"query\", \"header:authorization\"]";
     let proxy = Proxy::before(&origin, keys).await;
     let client = proxy.h1();
@@ -87,7 +87,7 @@ async fn a_feed_can_be_shared_by_a_header() {
 
 #[tokio::test]
 async fn another_query_is_another_feed() {
-    let origin = Origin::start().await;
+    let origin = Origin::start();
     let proxy = Proxy::before(&origin, "stream = \"shared\"").await;
     let client = proxy.h1();
     let (_one, mut one) = opens(&client, &origin, "/feed?room=1", HeaderMap::new()).await;
@@ -100,7 +100,7 @@ async fn another_query_is_another_feed() {
 
 #[tokio::test]
 async fn a_query_can_be_of_no_account() {
-    let origin = Origin::start().await;
+    let origin = Origin::start();
     let proxy = Proxy::before(&origin, "stream = \"shared\"\nshare_by = []").await;
     let client = proxy.h1();
     let (_one, mut one) = opens(&client, &origin, "/feed?who=ann", HeaderMap::new()).await;
@@ -110,7 +110,7 @@ async fn a_query_can_be_of_no_account() {
 
 #[tokio::test]
 async fn another_host_is_another_feed() {
-    let origin = Origin::start().await;
+    let origin = Origin::start();
     let proxy = Proxy::before(&origin, "stream = \"shared\"").await;
     let client = proxy.h1();
     for host in ["a.example", "b.example"] {
@@ -122,7 +122,7 @@ async fn another_host_is_another_feed() {
 
 #[tokio::test]
 async fn what_the_origin_says_to_one_client_is_not_said_to_others() {
-    let origin = Origin::start().await;
+    let origin = Origin::start();
     let proxy = Proxy::before(&origin, "stream = \"shared\"").await;
     for client in proxy.clients().await {
         let path = format!("/{}", client.protocol());
@@ -141,7 +141,7 @@ async fn what_the_origin_says_to_one_client_is_not_said_to_others() {
 
 #[tokio::test]
 async fn a_cookie_set_with_a_refusal_is_not_shared_either() {
-    let origin = Origin::start().await;
+    let origin = Origin::start();
     let proxy = Proxy::before(&origin, "stream = \"shared\"").await;
     let (response, ()) = tokio::join!(async { proxy.h1().get("/feed").await }, async {
         let mut exchange = origin.request("/feed").await;
@@ -153,7 +153,7 @@ async fn a_cookie_set_with_a_refusal_is_not_shared_either() {
 
 #[tokio::test]
 async fn nothing_of_the_first_reader_reaches_the_origin() {
-    let origin = Origin::start().await;
+    let origin = Origin::start();
     let proxy = Proxy::before(&origin, "stream = \"shared\"").await;
     let headers = fields(&[
         ("user-agent", "ann's browser"),
@@ -170,7 +170,7 @@ async fn nothing_of_the_first_reader_reaches_the_origin() {
 
 #[tokio::test]
 async fn what_is_no_stream_passes_whole_on_a_shared_route_too() {
-    let origin = Origin::start().await;
+    let origin = Origin::start();
     let proxy = Proxy::before(&origin, "stream = \"shared\"").await;
     let page = "x".repeat(300 << 10);
     for client in proxy.clients().await {

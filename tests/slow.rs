@@ -65,7 +65,7 @@ async fn stalled(proxy: &Proxy) -> Wire {
 
 #[tokio::test]
 async fn a_reader_that_stops_reading_is_ended_and_comes_back_without_loss() {
-    let origin = Origin::start().await;
+    let origin = Origin::start();
     let keys = "stream = \"shared\"\nhistory = { events = 10000, bytes = \"64MiB\" }";
     let proxy = Proxy::before(&origin, keys).await;
     let (mut fast, mut exchange) = proxy.h1().open_from(&origin, "/feed").await;
@@ -83,7 +83,7 @@ async fn a_reader_that_stops_reading_is_ended_and_comes_back_without_loss() {
 
 #[tokio::test]
 async fn a_reader_that_stops_reading_costs_no_memory() {
-    let origin = Origin::start().await;
+    let origin = Origin::start();
     let keys = "stream = \"shared\"\nhistory = { bytes = \"1MiB\" }\nlag = { bytes = \"1MiB\" }";
     let proxy = Proxy::before(&origin, keys).await;
     let (mut fast, mut exchange) = proxy.h1().open_from(&origin, "/feed").await;
@@ -99,7 +99,7 @@ async fn a_reader_that_stops_reading_costs_no_memory() {
 
 #[tokio::test]
 async fn one_slow_stream_of_an_h2_connection_does_not_stop_the_others() {
-    let origin = Origin::start().await;
+    let origin = Origin::start();
     let proxy = Proxy::before(&origin, "stream = \"shared\"").await;
     let client = proxy.h2().await;
     let (mut fast, mut exchange) = client.open_from(&origin, "/feed").await;
@@ -112,7 +112,7 @@ async fn one_slow_stream_of_an_h2_connection_does_not_stop_the_others() {
 
 #[tokio::test]
 async fn an_origin_waits_for_the_only_reader_of_its_private_stream() {
-    let origin = Origin::start().await;
+    let origin = Origin::start();
     let proxy = Proxy::before(&origin, "").await;
     let mut wire = Wire::connect_narrow(proxy.plain()).await;
     wire.write("GET /feed HTTP/1.1\r\nHost: h\r\n\r\n").await;

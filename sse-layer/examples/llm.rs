@@ -35,9 +35,9 @@ const PAGE: &str = r##"<!doctype html>
     const headers = { "content-type": "application/json" };
     const body = JSON.stringify({ prompt: event.target.prompt.value });
     const response = await fetch("completions", { method: "POST", headers, body });
-    let rest = "";
-    for await (const text of response.body.pipeThrough(new TextDecoderStream())) {
-      const blocks = (rest + text).split("\n\n");
+    const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+    for (let rest = "", read; !(read = await reader.read()).done; ) {
+      const blocks = (rest + read.value).split("\n\n");
       rest = blocks.pop();
       for (const block of blocks) {
         if (!block.startsWith("data: ")) continue; // a comment, in silence

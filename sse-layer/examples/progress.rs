@@ -32,11 +32,12 @@ const PAGE: &str = r##"<!doctype html>
 <button>Start</button> <progress max="100" value="0"></progress> <output></output>
 <script>
   const say = (text) => { document.querySelector("output").textContent = text; };
+  const show = (percent) => { document.querySelector("progress").value = percent; };
   document.querySelector("button").onclick = async () => {
     const started = await fetch("jobs", { method: "POST" });
     const job = new EventSource(started.headers.get("location"));
-    job.onmessage = (event) => { document.querySelector("progress").value = event.data; };
-    job.addEventListener("done", (event) => say(event.data));
+    job.onmessage = (event) => show(event.data);
+    job.addEventListener("done", (event) => { show(100); say(event.data); });
     job.onerror = () => { if (job.readyState === EventSource.CLOSED) say("done, and closed"); };
   };
 </script>

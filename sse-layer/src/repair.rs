@@ -2,6 +2,7 @@
 
 mod continuation;
 mod crcrlf;
+mod line;
 mod mend;
 mod names;
 #[cfg(test)]

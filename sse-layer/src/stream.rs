@@ -249,8 +249,10 @@ where
 
 impl<S> fmt::Debug for EventStream<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let stream = format_args!("{}", type_name::<S>());
-        f.debug_struct("EventStream").field("stream", &stream).field("ended", &self.ended).finish()
+        f.debug_struct("EventStream")
+            .field("stream", &format_args!("{}", type_name::<S>()))
+            .field("ended", &self.ended)
+            .finish()
     }
 }
 

@@ -40,6 +40,7 @@ impl Example {
     }
 
     /// The whole response.
+    #[cfg(feature = "axum")]
     fn response(&self, head: &str, body: &str) -> String {
         let mut response = String::new();
         self.request(head, body).read_to_string(&mut response).unwrap();

@@ -240,9 +240,11 @@ impl Door {
                     let _ = stream.set_nodelay();
                     let (acceptor, proxy) = (self.acceptor.clone(), Arc::clone(&self.proxy));
                     let (counted, going) = (self.connections.enter(), self.going.clone());
+                    // What was written to an HTTP/2 stream is sent by its connection.
+                    let draining = drain.join();
                     tokio::spawn(async move {
                         serve(stream, acceptor, proxy, going).await;
-                        drop(counted);
+                        drop((counted, draining));
                     });
                 }
                 Err(error) => {

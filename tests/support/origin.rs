@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
@@ -16,6 +16,9 @@ use super::within;
 
 /// Requests that may wait for the test to take them.
 const WAITING: usize = 1024;
+
+/// Connections that may wait to be accepted.
+const BACKLOG: u32 = 1024;
 
 type Script = Arc<dyn Fn(Exchange) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
 
@@ -25,6 +28,8 @@ pub(crate) struct Origin {
     pub(crate) address: SocketAddr,
     shared: Arc<Shared>,
     accepting: JoinHandle<()>,
+    /// Keeps the port from others while nobody listens.
+    reserved: Option<TcpSocket>,
 }
 
 struct Shared {
@@ -44,26 +49,21 @@ struct Waiting {
 
 impl Origin {
     /// A server whose requests the test takes with [`request`](Self::request).
-    pub(crate) async fn start() -> Self {
-        Self::at(SocketAddr::from(([127, 0, 0, 1], 0)), None).await
-    }
-
-    /// The same at an address that another one has had.
-    pub(crate) async fn start_at(address: SocketAddr) -> Self {
-        Self::at(address, None).await
+    pub(crate) fn start() -> Self {
+        Self::listen(bind(SocketAddr::from(([127, 0, 0, 1], 0))), None)
     }
 
     /// A server that runs `script` for every request.
-    pub(crate) async fn scripted<F>(script: impl Fn(Exchange) -> F + Send + Sync + 'static) -> Self
+    pub(crate) fn scripted<F>(script: impl Fn(Exchange) -> F + Send + Sync + 'static) -> Self
     where
         F: Future<Output = ()> + Send + 'static,
     {
         let script: Script = Arc::new(move |exchange| Box::pin(script(exchange)));
-        Self::at(SocketAddr::from(([127, 0, 0, 1], 0)), Some(script)).await
+        Self::listen(bind(SocketAddr::from(([127, 0, 0, 1], 0))), Some(script))
     }
 
-    async fn at(address: SocketAddr, script: Option<Script>) -> Self {
-        let listener = TcpListener::bind(address).await.expect("a free port");
+    fn listen(socket: TcpSocket, script: Option<Script>) -> Self {
+        let listener = socket.listen(BACKLOG).expect("a free port");
         let address = listener.local_addr().expect("an address");
         let shared = Arc::new(Shared {
             script,
@@ -73,7 +73,7 @@ impl Origin {
             open: watch::Sender::new(0),
         });
         let accepting = tokio::spawn(accept(listener, Arc::clone(&shared)));
-        Self { address, shared, accepting }
+        Self { address, shared, accepting, reserved: None }
     }
 
     /// As an upstream in a configuration.
@@ -116,6 +116,13 @@ impl Origin {
     pub(crate) async fn stop_listening(&mut self) {
         self.accepting.abort();
         let _ = (&mut self.accepting).await;
+        self.reserved = Some(bind(self.address));
+    }
+
+    /// Listens again at the same address, as a process that was started anew.
+    pub(crate) fn restarted(mut self) -> Self {
+        let socket = self.reserved.take().expect("stopped before");
+        Self::listen(socket, self.shared.script.clone())
     }
 }
 
@@ -134,6 +141,13 @@ impl Shared {
         };
         waiting.entry(path.to_owned()).or_insert_with(new).clone()
     }
+}
+
+fn bind(address: SocketAddr) -> TcpSocket {
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.set_reuseaddr(true).expect("a TCP socket");
+    socket.bind(address).expect("a free port");
+    socket
 }
 
 async fn accept(listener: TcpListener, shared: Arc<Shared>) {

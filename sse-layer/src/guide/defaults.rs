@@ -25,7 +25,7 @@
 //! | who cuts a silent stream | after |
 //! | --- | --- |
 //! | Bun's server | 10 s |
-//! | Google Cloud load balancers, CloudFront to the origin, API Gateway | 30 s |
+//! | Google Cloud's load balancers (some count the whole stream, not the silence), CloudFront to the origin | 30 s |
 //! | event-source-polyfill, in the browser | 45 s |
 //! | Heroku | 55 s |
 //! | nginx, AWS ALB, Varnish | 60 s |

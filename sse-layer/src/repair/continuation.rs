@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::mend::Line;
+use super::line::Line;
 use super::names::{is_known, trim};
 use crate::frame::Field;
 

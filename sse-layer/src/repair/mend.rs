@@ -4,11 +4,9 @@ use std::borrow::Cow;
 
 use memchr::memchr;
 
+use super::line::Line;
 use super::{Repairs, continuation, names, values};
 use crate::frame::Lines;
-
-/// A line of a block that is being mended, without its end.
-pub(super) type Line<'a> = Cow<'a, [u8]>;
 
 /// A repair, as a change of a block's lines. Tells whether it changed any.
 type Step = fn(&mut Vec<Line<'_>>) -> bool;
@@ -80,19 +78,4 @@ fn apply(lines: &mut Vec<Line<'_>>, repairs: Repairs) -> Repairs {
     let marks: Repairs = run(BEFORE_NAMES, lines);
     let names = names::known_names(lines, repairs);
     marks | names | run(AFTER_NAMES, lines)
-}
-
-/// Replaces each line that `change` has another for. Tells whether there was any.
-pub(super) fn change_each(
-    lines: &mut [Line<'_>],
-    change: impl Fn(&[u8]) -> Option<Vec<u8>>,
-) -> bool {
-    let mut has_changed = false;
-    for line in lines {
-        if let Some(changed) = change(line) {
-            *line = Cow::Owned(changed);
-            has_changed = true;
-        }
-    }
-    has_changed
 }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::Repairs;
-use super::mend::{Line, change_each};
+use super::line::{Line, change_each};
 use crate::frame::{split, without_space};
 
 /// The names that mean something.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use memchr::memchr;
 
-use super::mend::{Line, change_each};
+use super::line::{Line, change_each};
 use super::names::trim;
 use crate::frame::Field;
 
