@@ -110,7 +110,7 @@ impl<'a> Observed<'a> {
 pub(crate) struct Report(Vec<String>);
 
 impl Report {
-    pub(crate) fn expect<T: Debug + PartialEq>(&mut self, what: &str, found: T, expected: T) {
+    pub(crate) fn expect<T: Debug + PartialEq>(&mut self, what: &str, found: &T, expected: &T) {
         if found != expected {
             self.0.push(format!("{what}\n     found {found:?}\n  expected {expected:?}"));
         }
@@ -126,7 +126,7 @@ impl Drop for Report {
 }
 
 async fn every_stream_reads_the_same(profile: &str) {
-    let cases = Cases::of("parse.jsonl").await;
+    let cases = Cases::of("parse.jsonl");
     let proxy = proxy(&cases, &profiles()).await;
     let mut report = Report::default();
     for client in proxy.clients().await {
@@ -142,13 +142,13 @@ async fn every_stream_reads_the_same(profile: &str) {
                     retry: case_retry(case.at("/expect/retry")),
                     reconnects: seen.retry.is_none_or(|time| time <= PATIENCE),
                 };
-                report.expect(&what, seen, expected);
+                report.expect(&what, &seen, &expected);
                 let id = observed.source.last_event_id();
-                report.expect(&what, Some(id), case.at("/expect/last_event_id").as_str());
+                report.expect(&what, &Some(id), &case.at("/expect/last_event_id").as_str());
                 let again = cases.requests(&case, &observed.target).pop().expect("a request");
                 let sent = case.text("last_event_id_header").map(str::as_bytes).map(<[u8]>::to_vec);
                 if sent.is_some() {
-                    report.expect(&what, again.value("last-event-id"), sent);
+                    report.expect(&what, &again.value("last-event-id"), &sent);
                 }
             }
         }
@@ -166,7 +166,7 @@ async fn every_stream_reads_the_same_with_safe_repairs() {
 }
 
 async fn every_response_is_left_as_it_is(profile: &str) {
-    let cases = Cases::of("http.jsonl").await;
+    let cases = Cases::of("http.jsonl");
     let proxy = proxy(&cases, &profiles()).await;
     let mut report = Report::default();
     for client in proxy.clients().await {
@@ -186,9 +186,9 @@ async fn every_response_is_left_as_it_is(profile: &str) {
                     // The standard leaves open whether a stream without ids clears the last one
                     // (rule 44). The model carries it on, as Chromium does.
                     let events = case_events(case.at("/chromium/events"));
-                    report.expect(&what, seen, Seen { events, ..expected });
+                    report.expect(&what, &seen, &Seen { events, ..expected });
                 } else {
-                    report.expect(&what, seen, expected);
+                    report.expect(&what, &seen, &expected);
                 }
                 expect_ids(&mut report, &what, &case, &cases.requests(&case, &observed.target));
             }
@@ -205,9 +205,9 @@ fn expect_ids(report: &mut Report, what: &str, case: &Case, requests: &[crate::s
     };
     for (again, expected) in requests.iter().skip(1).zip(&expected) {
         let expected = expected.as_str().map(|id| id.as_bytes().to_vec());
-        report.expect(what, again.value("last-event-id"), expected);
+        report.expect(what, &again.value("last-event-id"), &expected);
     }
-    report.expect(what, requests.len(), expected.len() + 1);
+    report.expect(what, &requests.len(), &(expected.len() + 1));
 }
 
 #[tokio::test]
@@ -222,7 +222,7 @@ async fn every_response_is_left_as_it_is_with_safe_repairs() {
 
 #[tokio::test]
 async fn chromium_refuses_the_same_charsets_behind_the_proxy() {
-    let cases = Cases::of("http.jsonl").await;
+    let cases = Cases::of("http.jsonl");
     let proxy = proxy(&cases, &profiles()).await;
     let client = proxy.h1();
     let mut report = Report::default();
@@ -232,7 +232,7 @@ async fn chromium_refuses_the_same_charsets_behind_the_proxy() {
             let mut observed =
                 Observed::new(&cases, &client, "off", &case, Cut::Whole, Charsets::Refused);
             let seen = observed.seen().await;
-            report.expect(case.name(), seen, Seen::expected(case.at("/chromium"), None));
+            report.expect(case.name(), &seen, &Seen::expected(case.at("/chromium"), None));
             refused += 1;
         }
     }

@@ -2,6 +2,7 @@
 
 use http::Method;
 
+use crate::smuggling::agreeable;
 use crate::support::{Client, Exchange, HOST_NAME, Origin, Proxy, Wire, fields, request};
 
 /// Asks for `target`, and answers at `path` of `origin`. Returns what the origin was asked.
@@ -211,23 +212,18 @@ async fn a_path_without_a_route_is_404() {
 
 #[tokio::test]
 async fn connections_are_used_again_on_both_sides() {
-    let origin = Origin::scripted(|mut exchange| async move {
-        loop {
-            let method = exchange.head.method();
-            exchange.answer("200 OK", "", &method).await;
-            let Some(next) = exchange.next().await else { return };
-            exchange = next;
-        }
-    });
+    let origin = agreeable();
     let proxy = Proxy::before(&origin, "").await;
     let mut wire = Wire::connect(proxy.plain()).await;
-    for method in ["GET", "POST", "GET", "PUT", "GET"] {
+    let methods = ["GET", "POST", "GET", "PUT"].repeat(5);
+    for method in &methods {
         let head = format!("{method} /page HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n");
         wire.write(head).await;
-        wire.read_until(format!("\r\n\r\n{method}")).await;
+        wire.read_until("\r\n\r\nfine").await;
     }
-    // What may become a stream has connections of its own.
-    assert_eq!((origin.heads().len(), origin.accepted()), (5, 2));
+    assert_eq!(origin.heads().len(), methods.len());
+    // A request may come before the connection of the one before it is free again.
+    assert!(origin.accepted() < methods.len() / 2, "{} connections", origin.accepted());
 }
 
 #[tokio::test]

@@ -49,17 +49,14 @@ impl Round<'_> {
             let target = format!("{target}{}", self.client.protocol());
             let response = self.client.try_events(&target, Default::default()).await;
             let response = response.expect("an answer");
-            self.report.expect(&what, response.status.as_u16(), 200);
+            self.report.expect(&what, &response.status.as_u16(), &200);
             let listed = case.at("/proxy/deliver/headers").as_object().expect("header fields");
             for (name, value) in listed {
-                self.report.expect(
-                    &what,
-                    response.values(name),
-                    vec![value.as_str().expect("text")],
-                );
+                let expected = vec![value.as_str().expect("text")];
+                self.report.expect(&what, &response.values(name), &expected);
             }
             for name in ["content-length", "content-encoding", "keep-alive", "proxy-connection"] {
-                self.report.expect(&what, response.values(name), vec![]);
+                self.report.expect(&what, &response.values(name), &vec![]);
             }
         }
     }
@@ -96,7 +93,7 @@ fn is_by_name(case: &Case) -> bool {
 
 /// Runs `round` with each kind of client on the route of each profile.
 async fn rounds(names: &[&str], mut round: impl AsyncFnMut(&mut Round<'_>)) {
-    let cases = Cases::of("legacy.jsonl").await;
+    let cases = Cases::of("legacy.jsonl");
     let proxy = proxy(&cases, &profiles()).await;
     let mut report = Report::default();
     for client in &proxy.clients().await {
@@ -151,7 +148,7 @@ fn named(case: &Case) -> Option<&str> {
 
 #[tokio::test]
 async fn a_repair_that_is_named_delivers_what_it_promises() {
-    let cases = Cases::of("legacy.jsonl").await;
+    let cases = Cases::of("legacy.jsonl");
     let all = Case::all("legacy.jsonl");
     let mut names: Vec<&str> = all.iter().filter_map(named).collect();
     names.dedup();
@@ -178,7 +175,7 @@ async fn what_must_never_be_touched_is_not() {
 
 #[tokio::test]
 async fn what_is_no_stream_passes_byte_for_byte() {
-    let cases = Cases::of("legacy.jsonl").await;
+    let cases = Cases::of("legacy.jsonl");
     let (proxy, direct) = (proxy(&cases, &profiles()).await, Client::h1(cases.origin.address));
     let mut passed = 0;
     for case in Case::all("legacy.jsonl") {

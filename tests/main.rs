@@ -1,6 +1,8 @@
 //! The program seen from outside: real sockets, an origin before it that says whatever the test
 //! wants, clients behind it.
 
+#![expect(clippy::indexing_slicing, reason = "a helper that fails is a test that fails")]
+
 mod support;
 
 mod corpus;
@@ -18,3 +20,4 @@ mod readme;
 mod shared;
 mod sharing;
 mod slow;
+mod smuggling;

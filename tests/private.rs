@@ -62,6 +62,27 @@ async fn a_client_that_leaves_before_the_answer_takes_its_request_with_it() {
 }
 
 #[tokio::test]
+async fn when_all_clients_have_left_no_origin_stream_is_open() {
+    const EACH: usize = 50;
+    let origin = Origin::start();
+    let proxy = Proxy::before(&origin, "").await;
+    let mut open = Vec::new();
+    for client in proxy.clients().await {
+        for _ in 0..EACH {
+            open.push(client.open_from(&origin, "/feed").await);
+        }
+    }
+    origin.until_open(2 * EACH).await;
+    let (streams, mut exchanges): (Vec<_>, Vec<_>) = open.into_iter().unzip();
+    drop(streams);
+    for exchange in &mut exchanges {
+        exchange.gone().await;
+    }
+    drop(exchanges);
+    origin.until_open(0).await;
+}
+
+#[tokio::test]
 async fn a_client_that_sends_more_than_its_request_is_seen_to_leave_all_the_same() {
     let origin = Origin::start();
     let proxy = Proxy::before(&origin, "").await;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::support::{Folder, Origin, Proxy, request, run};
+use crate::support::{Folder, Origin, Proxy, run};
 
 /// The blocks of the README in this language, in order.
 fn blocks(language: &str) -> Vec<String> {

@@ -4,8 +4,8 @@ use http::Method;
 use tokio::task::JoinSet;
 
 use crate::support::{
-    Case, Cases, Client, Cut, Ending, Exchange, Origin, Proxy, Stream, Wire, at_once, case_events,
-    fields, request,
+    Case, Cases, Client, Cut, Ending, Origin, Proxy, Stream, Wire, at_once, case_events, fields,
+    request,
 };
 
 const SHARED: &str = "stream = \"shared\"";
@@ -122,13 +122,6 @@ async fn what_is_older_than_the_history_is_a_gap() {
     too_late.text_until(": gap\n\n").await;
 }
 
-/// The origin's second connection: what it was asked to go on from, and the way to go on.
-async fn reconnected(origin: &Origin) -> (Exchange, Option<String>) {
-    let mut exchange = origin.opened("/feed").await;
-    let id = exchange.head.text("last-event-id");
-    (exchange, id)
-}
-
 #[tokio::test]
 async fn an_origin_may_restart_in_the_middle_of_an_event_and_no_reader_notices() {
     let origin = Origin::start();
@@ -140,7 +133,8 @@ async fn an_origin_may_restart_in_the_middle_of_an_event_and_no_reader_notices()
     assert_eq!(one.data().await, "one");
     exchange.kill();
 
-    let (mut exchange, id) = reconnected(&origin).await;
+    let mut exchange = origin.opened("/feed").await;
+    let id = exchange.head.text("last-event-id");
     assert_eq!(id.as_deref(), Some("1"), "the half event counts for nothing");
     exchange.send("\u{feff}id: 2\ndata: two\n\nid: 3\ndata: three\n\n").await;
     assert_eq!(one.data_of(2).await, ["two", "three"]);
@@ -165,8 +159,8 @@ async fn an_origin_that_is_away_for_a_while_is_tried_until_it_is_back() {
     let origin = origin.restarted();
     // Not even an error counts, once there was a stream.
     origin.request("/feed").await.answer("503 Busy", "", "later").await;
-    let (mut exchange, id) = reconnected(&origin).await;
-    assert_eq!(id.as_deref(), Some("1"));
+    let mut exchange = origin.opened("/feed").await;
+    assert_eq!(exchange.head.text("last-event-id").as_deref(), Some("1"));
     exchange.send("id: 2\ndata: two\n\n").await;
     assert_eq!(stream.data().await, "two");
 }
@@ -295,7 +289,7 @@ async fn a_route_has_no_more_feeds_than_it_may() {
 
 #[tokio::test]
 async fn a_shared_feed_carries_every_event_of_the_corpus() {
-    let cases = Cases::of("parse.jsonl").await;
+    let cases = Cases::of("parse.jsonl");
     let keys = format!("{SHARED}\nlag = {{ events = 1000 }}");
     let proxy = Proxy::before(&cases.origin, &keys).await;
     let client = proxy.h2().await;

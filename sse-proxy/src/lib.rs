@@ -15,6 +15,8 @@
 //! - any other GET to `relay`: one client, one origin stream, if the answer is a stream;
 //! - everything else, uploads and upgrades among it, to pingora's own proxy.
 //!
+//! Trailers of an HTTP/1 origin are not passed on: pingora reads past them.
+//!
 //! # What happens when a queue is full
 //!
 //! | queue | bound | when full |

@@ -131,7 +131,7 @@ struct Script {
 }
 
 impl Cases {
-    pub(crate) async fn of(file: &str) -> Self {
+    pub(crate) fn of(file: &str) -> Self {
         let cases = Case::all(file).into_iter().map(|case| (case.name().to_owned(), case));
         let seen = Arc::new(Notify::new());
         let script = Arc::new(Script {

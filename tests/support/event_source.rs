@@ -77,11 +77,6 @@ impl<'c> EventSource<'c> {
         &self.last_event_id
     }
 
-    /// Of the open connection.
-    pub(crate) fn headers(&self) -> &HeaderMap {
-        &self.connection.as_ref().expect("open").response.headers
-    }
-
     /// Connects, for the first time or again.
     pub(crate) async fn connect(&mut self) -> State {
         for _ in 0..MOST_REDIRECTS {

@@ -26,7 +26,7 @@ pub(crate) use self::mux::{Mux, pairs, target as mux_target};
 pub(crate) use self::origin::{Exchange, Head, Origin};
 pub(crate) use self::program::{Folder, Run, certificate, run};
 pub(crate) use self::proxy::Proxy;
-pub(crate) use self::tls::{Tls, Version};
+pub(crate) use self::tls::Tls;
 pub(crate) use self::wire::Wire;
 
 /// Long enough for a busy machine. Whatever takes longer will never happen.
