@@ -8,7 +8,7 @@ use serde_json::Value;
 use sse_layer::MessageEvent;
 
 use crate::support::{
-    Case, Cases, Charsets, Client, Cut, EventSource, Proxy, State, case_events, case_retry,
+    Case, Cases, Charsets, Client, Cut, EventSource, Head, Proxy, State, case_events, case_retry,
 };
 
 /// More connections than any case is about.
@@ -197,7 +197,7 @@ async fn every_response_is_left_as_it_is(profile: &str) {
 }
 
 /// Asserts the `Last-Event-ID` of every reconnection, where the case says what it is.
-fn expect_ids(report: &mut Report, what: &str, case: &Case, requests: &[crate::support::Head]) {
+fn expect_ids(report: &mut Report, what: &str, case: &Case, requests: &[Head]) {
     let expected: Vec<Value> = match (case.0.get("expect_header"), case.at("/chromium/headers")) {
         (Some(header), _) => vec![header.clone()],
         (None, Value::Array(headers)) => headers.clone(),

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use nix::sys::signal::Signal;
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-use crate::support::{Folder, Origin, Proxy, Run, Tls, certificate, run};
+use crate::support::{Client, Folder, Origin, Proxy, Run, Tls, certificate, run};
 
 /// Runs the program's commands that read a configuration on this one.
 async fn started_with(folder: &Folder, config: &str) -> [Run; 2] {
@@ -146,7 +148,7 @@ async fn every_address_is_printed_with_its_real_port_and_served() {
     let expected = ["http://127.0.0.1", "http://[::1]", "http://127.0.0.1", "https://127.0.0.1"];
     assert_eq!(schemes, expected);
     for url in proxy.urls.iter().filter_map(|url| url.strip_prefix("http://")) {
-        let client = crate::support::Client::h1(url.parse().expect("an address"));
+        let client = Client::h1(url.parse().expect("an address"));
         let (response, ()) = tokio::join!(client.get("/"), async {
             origin.request("/").await.answer("200 OK", "", url).await;
         });
@@ -214,7 +216,7 @@ async fn the_certificate_is_the_one_for_the_name_that_the_client_wants() {
         let stream = tls.connect(proxy.tls()).await;
         let certificates = stream.get_ref().1.peer_certificates().expect("a certificate");
         let pem = std::fs::read(folder.path(&format!("{shown}.pem"))).expect("a file");
-        let expected = <rustls_pki_types::CertificateDer<'_> as rustls_pki_types::pem::PemObject>::from_pem_slice(&pem);
+        let expected = CertificateDer::from_pem_slice(&pem);
         assert_eq!(certificates.first(), expected.ok().as_ref(), "{name}");
     }
 }

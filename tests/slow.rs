@@ -1,11 +1,13 @@
 //! Readers who do not keep up.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use sse_layer::Decoder;
 use tokio::sync::Notify;
+use tokio::time::timeout;
 
-use crate::support::{Origin, Proxy, Stream, Wire};
+use crate::support::{Exchange, Origin, Proxy, Stream, Wire};
 
 /// More than the system keeps for a client that does not read.
 const MUCH: usize = 24 << 20;
@@ -16,7 +18,7 @@ const EVENT: usize = 8 << 10;
 const BATCH: usize = 16;
 
 /// Sends numbered events, no faster than `reader` gets them, and returns how many.
-async fn pour(exchange: &mut crate::support::Exchange, reader: &mut Stream, bytes: usize) -> usize {
+async fn pour(exchange: &mut Exchange, reader: &mut Stream, bytes: usize) -> usize {
     let filler = "x".repeat(EVENT);
     let batches = bytes / EVENT / BATCH;
     for batch in 0..batches {
@@ -132,7 +134,7 @@ async fn an_origin_waits_for_the_only_reader_of_its_private_stream() {
             exchange.end().await;
         }
     });
-    let is_stuck = tokio::time::timeout(std::time::Duration::from_secs(2), took.notified()).await;
+    let is_stuck = timeout(Duration::from_secs(2), took.notified()).await;
     assert!(is_stuck.is_err(), "the origin could send {MUCH} bytes that nobody has read");
     let grown = proxy.peak_memory() - before;
     assert!(grown < 8 << 20, "grown by {} KiB", grown >> 10);
