@@ -26,7 +26,7 @@ use crate::relay;
 use crate::request::Request;
 use crate::router::{Router, upstream_path};
 use crate::session::{fail, respond};
-use crate::shared;
+use crate::{shared, tunnel};
 
 /// Sends every request where it belongs. Clones are the same.
 #[derive(Clone)]
@@ -145,6 +145,7 @@ impl ProxyHttp for Front {
         if !has_one_host(head) {
             return self.answer(session, 400, "A request names one host.\n").await;
         }
+        let wants_web_socket = tunnel::is_wanted(head);
         let is_get = head.method == Method::GET && !head.headers.contains_key(UPGRADE);
         let path = head.uri.path().to_owned();
         let authority = authority(head);
@@ -162,6 +163,12 @@ impl ProxyHttp for Front {
         let Some(route) = self.router.find(&authority, &path).map(Arc::clone) else {
             return self.answer(session, 404, "No route is configured for this path.\n").await;
         };
+        if wants_web_socket {
+            let request = request(session);
+            let (feeds, draining) = (self.feeds.clone(), self.drain.join());
+            self.spawn((), tunnel::serve(take(session), feeds, route, request, draining));
+            return Ok(true);
+        }
         if is_get && route.stream != Stream::Off {
             return self.serve_stream(session, route).await;
         }

@@ -13,7 +13,8 @@
 //! - a mux request to `mux`: many feeds on one stream;
 //! - a GET of a shared route to `shared`: `feeds` opens one `source` per feed, whoever reads it;
 //! - any other GET to `relay`: one client, one origin stream, if the answer is a stream;
-//! - everything else, uploads and upgrades among it, to pingora's own proxy.
+//! - a WebSocket's handshake to `tunnel`;
+//! - everything else, uploads among it, to pingora's own proxy.
 //!
 //! Trailers of an HTTP/1 origin are not passed on: pingora reads past them.
 //!
@@ -27,7 +28,8 @@
 //! | a reader behind its feed | `lag` | its stream ends; it comes back with its last id |
 //! | a private stream | one piece of the origin's body | the origin waits for its client |
 //!
-//! Only `front`, `server`, `downstream`, `session`, `relay`, `shared`, `mux` and `origin::connect`
+//! Only `front`, `server`, `downstream`, `session`, `relay`, `shared`, `mux`, `tunnel` and
+//! `origin::connect`
 //! know pingora.
 
 mod batch;
@@ -50,6 +52,7 @@ mod shared;
 mod source;
 mod start;
 mod tls;
+mod tunnel;
 
 pub use self::server::{Proxy, Stop};
 pub use self::start::StartError;

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::header::{ACCEPT_ENCODING, CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
+use http::header::{ACCEPT_ENCODING, CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use pingora::connectors::http::Connector;
 use pingora::http::RequestHeader;
@@ -39,8 +39,25 @@ impl Origins {
         request: &Request,
         last_event_id: &[u8],
     ) -> Result<Response, OriginError> {
+        self.ask(route, head(route, request, last_event_id)?).await
+    }
+
+    /// Asks the route's origin for a WebSocket.
+    pub(crate) async fn upgrade(
+        &self,
+        route: &Route,
+        request: &Request,
+    ) -> Result<Response, OriginError> {
+        let mut head = head(route, request, b"")?;
+        for (name, value) in [(CONNECTION, "Upgrade"), (UPGRADE, "websocket")] {
+            head.insert_header(name, value)
+                .map_err(|error| OriginError::Broken(error.to_string()))?;
+        }
+        self.ask(route, head).await
+    }
+
+    async fn ask(&self, route: &Route, head: Box<RequestHeader>) -> Result<Response, OriginError> {
         let peer = peer(route).await?;
-        let head = head(route, request, last_event_id)?;
         loop {
             let (session, reused) = self
                 .connector
@@ -161,7 +178,8 @@ impl Response {
         loop {
             self.session.read_response_header().await?;
             if let Some(head) = self.session.response_header()
-                && !head.status.is_informational()
+                && (!head.status.is_informational()
+                    || head.status == StatusCode::SWITCHING_PROTOCOLS)
             {
                 self.status = head.status;
                 self.headers.clone_from(&head.headers);
@@ -178,6 +196,15 @@ impl Response {
             return Ok(Some(self.peeked.split().freeze()));
         }
         if self.ended { Ok(None) } else { self.read().await }
+    }
+
+    /// Sends what the client of a WebSocket says.
+    pub(crate) async fn send(&mut self, bytes: Bytes) -> Result<(), OriginError> {
+        if let HttpSession::H1(session) = &mut *self.session {
+            session.maybe_upgrade_body_writer();
+        }
+        let sent = self.session.write_request_body(bytes, false).await;
+        sent.map_err(|error| OriginError::Broken(error.to_string()))
     }
 
     /// The first bytes of the body, at least `wanted` of them if it has so many. They are handed
