@@ -13,7 +13,8 @@ use pingora::protocols::Stream;
 use pingora::protocols::http::ServerSession;
 use sse_layer::Event;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::time::{Instant, sleep_until};
+use tokio::sync::oneshot;
+use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::drain::Draining;
 
@@ -27,8 +28,8 @@ const RETRY_JITTER: f64 = 0.33;
 /// The reconnection time of clients that are sent away for a restart.
 const DRAIN_RETRY: Duration = Duration::from_secs(3);
 
-/// How long an HTTP/2 connection may take to send the last of a stream.
-const LAST_MOMENT: Duration = Duration::from_millis(100);
+/// How long an HTTP/2 connection may take to send the last of a stream that broke off.
+const LAST_MOMENT: Duration = Duration::from_secs(1);
 
 /// Why a stream ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -158,10 +159,14 @@ impl Downstream {
             // The client may be gone by now, which is no news.
             let _ = self.io.finish().await;
         }
-        if matches!(end, End::OriginFailed | End::Drained) && matches!(self.io, Io::H2(_)) {
+        if end == End::OriginFailed
+            && let Io::H2(send) = &mut self.io
+        {
             // What was written to an HTTP/2 stream is sent by its connection, which forgets it if
-            // the stream is reset, or the process gone, before its turn.
-            tokio::time::sleep(LAST_MOMENT).await;
+            // the stream is reset before its turn. So a last comment is waited for.
+            let (last, sent) = oneshot::channel();
+            let _ = send.send_data(Bytes::from_owner(LastComment(last)), false);
+            let _ = timeout(LAST_MOMENT, sent).await;
         }
     }
 }
@@ -169,6 +174,17 @@ impl Downstream {
 /// `time` give or take a third, drawn anew at each call.
 pub(crate) fn jitter(time: Duration) -> Duration {
     time.mul_f64(1.0 - RETRY_JITTER + 2.0 * RETRY_JITTER * fastrand::f64())
+}
+
+/// A comment that tells when it has been sent, by being dropped.
+struct LastComment(
+    #[expect(dead_code, reason = "its end is told by its drop")] oneshot::Sender<()>,
+);
+
+impl AsRef<[u8]> for LastComment {
+    fn as_ref(&self) -> &[u8] {
+        KEEP_ALIVE
+    }
 }
 
 /// Nobody reads any more.
