@@ -8,7 +8,6 @@ use bytes::{Buf, Bytes, BytesMut};
 use h2::SendStream;
 use http::header::TRANSFER_ENCODING;
 use http::{HeaderMap, StatusCode, Version};
-use pingora::http::ResponseHeader;
 use pingora::protocols::Stream;
 use pingora::protocols::http::ServerSession;
 use sse_layer::Event;
@@ -17,6 +16,7 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::drain::Draining;
+use crate::session::head;
 
 /// A comment and a blank line: a frame without an event.
 pub(crate) const KEEP_ALIVE: &[u8] = b":\n\n";
@@ -71,10 +71,7 @@ impl Downstream {
         keep_alive: Duration,
         draining: Draining,
     ) -> pingora::Result<Self> {
-        let mut head = ResponseHeader::build(StatusCode::OK, Some(headers.len() + 2))?;
-        for (name, value) in headers {
-            head.append_header(name, value)?;
-        }
+        let mut head = head(StatusCode::OK, headers)?;
         let io = match session {
             ServerSession::H1(mut session) => {
                 let chunked = session.req_header().version >= Version::HTTP_11;

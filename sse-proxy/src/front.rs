@@ -23,10 +23,13 @@ use crate::limits::{Connections, PerAddress};
 use crate::mux::{Mux, is_private};
 use crate::origin::{Answer, Forward, Origins, add_forwarded, peer, remove_hop_by_hop_fields, via};
 use crate::relay;
+use crate::report::report_failure;
 use crate::request::Request;
 use crate::router::{Router, upstream_path};
 use crate::session::{fail, respond};
 use crate::{shared, tunnel};
+
+const TOO_MANY_STREAMS: &str = "This address has as many streams open as it may.\n";
 
 /// Sends every request where it belongs. Clones are the same.
 #[derive(Clone)]
@@ -70,8 +73,7 @@ impl Front {
     ) -> pingora::Result<bool> {
         let request = request(session);
         let Some(counted) = self.streams.count(request.client) else {
-            let text = "This address has as many streams open as it may.\n";
-            return self.answer(session, 429, text).await;
+            return self.answer(session, 429, TOO_MANY_STREAMS).await;
         };
         if !is_private(&route, &request) {
             let (feeds, draining) = (self.feeds.clone(), self.drain.join());
@@ -89,7 +91,7 @@ impl Front {
                 relay::pass(session.as_downstream_mut(), &self.feeds, &route, response).await?;
             }
             Some(Err(error)) => {
-                tracing::warn!(route = %route.path, upstream = %route.upstream, %error, "origin failed");
+                report_failure(&route, &error);
                 fail(take(session), &request).await?;
             }
             None => session.set_keepalive(None),
@@ -153,8 +155,7 @@ impl ProxyHttp for Front {
         if is_get && self.mux.is_at(&path) {
             let request = request(session);
             let Some(counted) = self.streams.count(request.client) else {
-                let text = "This address has as many streams open as it may.\n";
-                return self.answer(session, 429, text).await;
+                return self.answer(session, 429, TOO_MANY_STREAMS).await;
             };
             let mux = self.mux.clone();
             self.spawn(counted, mux.serve(take(session), request, self.drain.join()));

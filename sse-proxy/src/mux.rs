@@ -17,7 +17,7 @@ use crate::feeds::Feeds;
 use crate::request::Request;
 use crate::router::Router;
 use crate::session::respond;
-use crate::shared::lag;
+use crate::shared::{lag, lagged};
 
 /// The reconnection time of multiplexed streams.
 const RETRY: std::time::Duration = std::time::Duration::from_secs(3);
@@ -160,11 +160,7 @@ async fn write_all(
             }
             encoder.encode(&mut out, &item);
         }
-        let lagged = async {
-            reader.lagged().await;
-            End::Lagged
-        };
-        downstream.write(out.freeze(), lagged).await?;
+        downstream.write(out.freeze(), lagged(reader)).await?;
     }
     // Every feed is closed for good; the client is kept, as it would only ask for them again.
     downstream.wait(std::future::pending()).await

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING, VIA};
 use http::{HeaderValue, StatusCode, Version};
-use pingora::http::ResponseHeader;
 use pingora::protocols::http::ServerSession;
 use sse_layer::{Event, Repairs};
 
@@ -15,10 +14,10 @@ use crate::downstream::{Downstream, End, jitter};
 use crate::drain::Draining;
 use crate::feeds::Feeds;
 use crate::origin::{Answer, Intake, OriginError, Response, StreamHead, copy_end_to_end};
-use crate::report::report_repairs;
+use crate::report::{report_failure, report_repairs};
 use crate::request::{LAST_EVENT_ID, Request};
-use crate::session::{fail, leave};
-use crate::source::without_retry;
+use crate::session::{fail, head, leave};
+use crate::source::for_clients;
 
 /// Asks the origin what the client asked. `None` if the client went away before the answer.
 pub(crate) async fn ask(
@@ -56,7 +55,7 @@ pub(crate) async fn serve(
             session.finish().await.map(drop)
         }
         Some(Err(error)) => {
-            tracing::warn!(route = %route.path, upstream = %route.upstream, %error, "origin failed");
+            report_failure(&route, &error);
             fail(session, &request).await
         }
         None => Ok(()),
@@ -149,10 +148,7 @@ fn frames(intake: &mut Intake, route: &Route, is_first: &mut bool) -> Result<Byt
     while !batch.is_full()
         && let Some(frame) = intake.next_frame()?
     {
-        let frame = match route.retry {
-            Retry::Ours(_) => without_retry(frame).into_bytes(),
-            Retry::Pass => frame.into_bytes(),
-        };
+        let frame = for_clients(route, frame).into_bytes();
         if std::mem::take(is_first) && frame.starts_with("\u{feff}".as_bytes()) {
             // Standing first, this character would be taken for a mark and dropped.
             batch.joined().extend_from_slice(b":\n");
@@ -172,10 +168,7 @@ pub(crate) async fn pass(
     mut response: Response,
 ) -> pingora::Result<()> {
     let headers = copy_end_to_end(&response.headers);
-    let mut head = ResponseHeader::build(response.status, Some(headers.len() + 1))?;
-    for (name, value) in &headers {
-        head.append_header(name, value)?;
-    }
+    let mut head = head(response.status, &headers)?;
     head.append_header(VIA, crate::origin::via(Version::HTTP_11))?;
     let may_have_body =
         !matches!(response.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE};
+use http::{HeaderMap, StatusCode};
 use pingora::http::ResponseHeader;
 use pingora::protocols::http::ServerSession;
 
@@ -22,6 +23,15 @@ pub(crate) async fn respond(
     session.write_response_body(Bytes::from_static(text.as_bytes()), true).await?;
     session.finish().await?;
     Ok(())
+}
+
+/// The head of a response, in the form that a session takes.
+pub(crate) fn head(status: StatusCode, headers: &HeaderMap) -> pingora::Result<ResponseHeader> {
+    let mut head = ResponseHeader::build(status, Some(headers.len() + 2))?;
+    for (name, value) in headers {
+        head.append_header(name, value)?;
+    }
+    Ok(head)
 }
 
 /// There is no answer to pass on. A client that wants events is cut off, as the origin would have

@@ -101,7 +101,8 @@ async fn write_all(
     }
 }
 
-async fn lagged(reader: &mut Reader) -> End {
+/// Gives a reader up for which there is too much behind what is being written.
+pub(crate) async fn lagged(reader: &mut Reader) -> End {
     reader.lagged().await;
     End::Lagged
 }

@@ -185,10 +185,7 @@ impl Source {
     async fn publish(&self, intake: &mut Intake) -> Result<(), OriginError> {
         let mut published = 0;
         while let Some(frame) = intake.next_frame()? {
-            self.feed.publish(match self.route.retry {
-                Retry::Pass => frame,
-                Retry::Ours(_) => without_retry(frame),
-            });
+            self.feed.publish(for_clients(&self.route, frame));
             published += 1;
             if published % BURST == 0 {
                 tokio::task::yield_now().await;
@@ -253,8 +250,15 @@ fn pauses() -> impl Iterator<Item = Duration> {
         .build()
 }
 
-/// The frame without its `retry` fields, for routes that have a reconnection time of their own.
-pub(crate) fn without_retry(frame: Frame) -> Frame {
+/// The frame as clients get it: without a reconnection time, if the route has one of its own.
+pub(crate) fn for_clients(route: &Route, frame: Frame) -> Frame {
+    match route.retry {
+        Retry::Pass => frame,
+        Retry::Ours(_) => without_retry(frame),
+    }
+}
+
+fn without_retry(frame: Frame) -> Frame {
     if frame.retry().is_none() {
         return frame;
     }

@@ -5,9 +5,9 @@
 
 use std::sync::Arc;
 
-use http::StatusCode;
 use http::header::UPGRADE;
-use pingora::http::ResponseHeader;
+use http::{Method, StatusCode, Version};
+use pingora::http::RequestHeader;
 use pingora::protocols::http::ServerSession;
 
 use crate::config::Route;
@@ -15,8 +15,9 @@ use crate::drain::Draining;
 use crate::feeds::Feeds;
 use crate::origin::Response;
 use crate::relay;
+use crate::report::report_failure;
 use crate::request::Request;
-use crate::session::{leave, respond};
+use crate::session::{head, leave, respond};
 
 /// Answers a request that wants a WebSocket.
 pub(crate) async fn serve(
@@ -33,7 +34,7 @@ pub(crate) async fn serve(
     let mut response = match asked {
         Ok(response) => response,
         Err(error) => {
-            tracing::warn!(route = %route.path, upstream = %route.upstream, %error, "origin failed");
+            report_failure(&route, &error);
             return respond(session, 502, "The origin cannot be reached.\n").await;
         }
     };
@@ -41,10 +42,7 @@ pub(crate) async fn serve(
         relay::pass(&mut session, &feeds, &route, response).await?;
         return session.finish().await.map(drop);
     }
-    let mut head = ResponseHeader::build(response.status, Some(response.headers.len()))?;
-    for (name, value) in &response.headers {
-        head.append_header(name, value)?;
-    }
+    let head = head(response.status, &response.headers)?;
     session.write_response_header(Box::new(head)).await?;
     // Either side may be silent for as long as it likes.
     session.set_read_timeout(None);
@@ -77,9 +75,9 @@ async fn pass(session: &mut ServerSession, response: &mut Response) -> pingora::
 }
 
 /// Whether the request wants a WebSocket, and nothing else.
-pub(crate) fn is_wanted(head: &pingora::http::RequestHeader) -> bool {
+pub(crate) fn is_wanted(head: &RequestHeader) -> bool {
     let upgrade = head.headers.get(UPGRADE).map(|upgrade| upgrade.as_bytes());
-    head.method == http::Method::GET
-        && head.version == http::Version::HTTP_11
+    head.method == Method::GET
+        && head.version == Version::HTTP_11
         && upgrade.is_some_and(|upgrade| upgrade.eq_ignore_ascii_case(b"websocket"))
 }
