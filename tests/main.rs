@@ -5,6 +5,7 @@
 
 mod support;
 
+mod admin;
 mod corpus;
 mod curl;
 mod drain;

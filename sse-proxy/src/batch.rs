@@ -10,6 +10,7 @@ const FULL: usize = 64 << 10;
 pub(crate) struct Batch {
     only: Bytes,
     joined: BytesMut,
+    events: u64,
 }
 
 impl Batch {
@@ -19,6 +20,17 @@ impl Batch {
         } else {
             self.joined().extend_from_slice(&frame);
         }
+    }
+
+    /// The same, of a frame that is an event to the client.
+    pub(crate) fn push_event(&mut self, frame: Bytes) {
+        self.events += 1;
+        self.push(frame);
+    }
+
+    /// How many events are in it.
+    pub(crate) const fn events(&self) -> u64 {
+        self.events
     }
 
     /// Where more can be written behind what is there.

@@ -46,6 +46,19 @@ pub(crate) enum End {
     OriginFailed,
 }
 
+impl End {
+    /// Its name in logs and metrics.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Left => "left",
+            Self::Lagged => "lagged",
+            Self::Drained => "drained",
+            Self::OriginEnded => "origin_ended",
+            Self::OriginFailed => "origin_failed",
+        }
+    }
+}
+
 /// The stream that one client receives: its head is written, its body is being written.
 ///
 /// It holds the connection's bare stream (HTTP/1) or the stream's send half (HTTP/2) and nothing

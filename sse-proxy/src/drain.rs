@@ -45,6 +45,11 @@ impl Drain {
         let _ = window.wait_for(Option::is_some).await;
     }
 
+    /// Whether the drain has begun.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.0.window.borrow().is_some()
+    }
+
     /// Begins the drain, and returns when everything has ended or the window is over.
     pub(crate) async fn run(&self, window: Duration) {
         let active = u32::try_from(self.0.active.load(Ordering::Relaxed)).unwrap_or(u32::MAX);

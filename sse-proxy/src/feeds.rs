@@ -11,6 +11,7 @@ use tokio::sync::{Notify, watch};
 
 use crate::config::Route;
 use crate::origin::Origins;
+use crate::record::{Record, Records};
 use crate::request::{FeedKey, Request};
 use crate::source::{Forget, Opening, Source};
 
@@ -21,6 +22,7 @@ pub(crate) struct Feeds(Arc<Shared>);
 struct Shared {
     log: Log,
     origins: Arc<Origins>,
+    records: Records,
     /// The greatest size of one event.
     event_bytes: usize,
     open: Mutex<HashMap<FeedKey, Joined>>,
@@ -30,6 +32,7 @@ struct Shared {
 #[derive(Clone)]
 pub(crate) struct Joined {
     pub(crate) feed: Feed,
+    pub(crate) record: Arc<Record>,
     opening: watch::Receiver<Opening>,
     /// Has the origin tried again at once.
     nudge: Arc<Notify>,
@@ -54,13 +57,17 @@ impl Joined {
 pub(crate) struct TooManyFeeds;
 
 impl Feeds {
-    pub(crate) fn new(origins: Arc<Origins>, event_bytes: usize) -> Self {
+    pub(crate) fn new(origins: Arc<Origins>, records: Records, event_bytes: usize) -> Self {
         let open = Mutex::new(HashMap::new());
-        Self(Arc::new(Shared { log: Log::new(), origins, event_bytes, open }))
+        Self(Arc::new(Shared { log: Log::new(), origins, records, event_bytes, open }))
     }
 
     pub(crate) fn origins(&self) -> &Arc<Origins> {
         &self.0.origins
+    }
+
+    pub(crate) fn records(&self) -> &Records {
+        &self.0.records
     }
 
     pub(crate) fn event_bytes(&self) -> usize {
@@ -127,6 +134,8 @@ impl Feeds {
         let feed = self.0.log.feed(FeedOptions::default().history(history).status(connecting));
         let (opened, opening) = watch::channel(Opening::Pending);
         let nudge = Arc::new(Notify::new());
+        let recorded = self.0.records.open(route, &request, Some(feed.clone()));
+        let record = Arc::clone(recorded.record());
         let linger = if key.is_some() { route.linger } else { Duration::ZERO };
         let source = Source {
             origins: Arc::clone(&self.0.origins),
@@ -136,13 +145,14 @@ impl Feeds {
             route: Arc::clone(route),
             request,
             feed: feed.clone(),
+            recorded,
             opened,
             nudge: Arc::clone(&nudge),
         };
         // Before the source runs, which ends when nobody reads.
         reader.subscribe(&feed, start);
         tokio::spawn(source.run());
-        Joined { feed, opening, nudge }
+        Joined { feed, record, opening, nudge }
     }
 
     /// What takes a feed from those that can be joined: its next reader opens it anew.

@@ -15,6 +15,7 @@ use pingora::protocols::http::ServerSession;
 use pingora::protocols::http::subrequest::server::HttpSession as Placeholder;
 use pingora::proxy::{ProxyHttp, Session};
 use pingora::{Error, ErrorType};
+use tokio::time::Instant;
 
 use crate::config::{Config, Limits, Route, Stream};
 use crate::drain::{Drain, Draining};
@@ -22,6 +23,7 @@ use crate::feeds::Feeds;
 use crate::limits::{Connections, PerAddress};
 use crate::mux::{Mux, is_private};
 use crate::origin::{Answer, Forward, Origins, add_forwarded, peer, remove_hop_by_hop_fields, via};
+use crate::record::Records;
 use crate::relay;
 use crate::report::report_failure;
 use crate::request::Request;
@@ -51,9 +53,15 @@ pub(crate) struct Context {
 }
 
 impl Front {
-    pub(crate) fn new(config: &Config, connections: Connections, drain: Drain) -> Self {
+    pub(crate) fn new(
+        config: &Config,
+        connections: Connections,
+        records: Records,
+        drain: Drain,
+    ) -> Self {
         let router = Router::new(&config.route);
-        let feeds = Feeds::new(Arc::new(Origins::new()), config.limits.event_bytes.0);
+        let origins = Arc::new(Origins::new());
+        let feeds = Feeds::new(origins, records, config.limits.event_bytes.0);
         Self {
             mux: Mux::new(config, feeds.clone(), router.clone()),
             streams: PerAddress::new(config.limits.streams_per_ip),
@@ -85,7 +93,9 @@ impl Front {
             Some(Ok(Answer::Stream(response, head))) => {
                 let (feeds, draining) = (self.feeds.clone(), self.drain.join());
                 let session = take(session);
-                self.spawn(counted, relay::stream(session, feeds, route, response, head, draining));
+                let stream =
+                    relay::stream(session, feeds, route, request, response, head, draining);
+                self.spawn(counted, stream);
             }
             Some(Ok(Answer::Other(response))) => {
                 relay::pass(session.as_downstream_mut(), &self.feeds, &route, response).await?;
@@ -282,6 +292,7 @@ fn request(session: &Session) -> Request {
         client: client(session),
         tls: is_tls(session),
         version: head.version,
+        arrived: Instant::now(),
     }
 }
 

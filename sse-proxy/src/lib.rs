@@ -32,6 +32,7 @@
 //! `origin::connect`
 //! know pingora.
 
+mod admin;
 mod batch;
 pub mod config;
 pub mod demo;
@@ -40,8 +41,10 @@ mod drain;
 mod feeds;
 mod front;
 mod limits;
+mod metrics;
 mod mux;
 mod origin;
+mod record;
 mod relay;
 mod report;
 mod request;
@@ -53,6 +56,7 @@ mod source;
 mod start;
 mod tls;
 mod tunnel;
+mod visit;
 
 pub use self::server::{Proxy, Stop};
 pub use self::start::StartError;

@@ -2,6 +2,7 @@
 
 mod cli;
 
+use std::io::IsTerminal;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -70,6 +71,9 @@ fn run(config: Config) -> Result<(), Failure> {
     for url in proxy.urls() {
         eprintln!("listening on {url}");
     }
+    if let Some(url) = proxy.admin_url() {
+        eprintln!("admin on {url}");
+    }
     proxy.run(stopped(|| eprintln!("ready")));
     Ok(())
 }
@@ -80,6 +84,9 @@ fn check(path: &Path) -> Result<(), Failure> {
     let proxy = Proxy::bind(config)?;
     for url in proxy.urls() {
         println!("listen  {url}");
+    }
+    if let Some(url) = proxy.admin_url() {
+        println!("admin   {url}");
     }
     for route in routes {
         println!("route   {route}");
@@ -108,7 +115,10 @@ fn log_to_stderr(format: LogFormat, level: &str) {
     // What pingora says of single connections is of no use to an operator.
     let level = format!("{level},pingora=error,pingora_core=error,pingora_proxy=error");
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr);
     match format {
         LogFormat::Json => log.json().init(),
         _ => log.with_target(false).init(),

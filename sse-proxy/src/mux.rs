@@ -6,7 +6,7 @@ use bytes::{Bytes, BytesMut};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName};
 use http::{HeaderMap, HeaderValue};
 use pingora::protocols::http::ServerSession;
-use sse_layer::feed::{Lag, Reader, Start};
+use sse_layer::feed::{Item, Lag, Reader, Start};
 use sse_layer::mux::wire::{self, Encoder};
 use sse_layer::mux::{self, is_name};
 
@@ -18,6 +18,7 @@ use crate::request::Request;
 use crate::router::Router;
 use crate::session::respond;
 use crate::shared::{lag, lagged};
+use crate::visit::Visit;
 
 /// The reconnection time of multiplexed streams.
 const RETRY: std::time::Duration = std::time::Duration::from_secs(3);
@@ -73,15 +74,21 @@ impl Mux {
             }
         }
 
+        let counts = self.feeds.records().counts(&self.path);
+        let mut visit = Visit::open(counts, None, &request);
+        if wanted.resumes(epoch) {
+            visit.resumes();
+        }
         // Private feeds are opened under the request itself, so nothing of it is held any longer.
         drop(request);
         let headers = headers();
         let keep_alive = std::time::Duration::from_secs(15);
         let mut downstream = Downstream::open(session, &headers, keep_alive, draining).await?;
-        let end = match write_all(&mut downstream, &mut reader, &encoder, out.freeze()).await {
+        let begin = out.freeze();
+        let end = match write_all(&mut downstream, &mut reader, &encoder, begin, &mut visit).await {
             Ok(end) | Err(end) => end,
         };
-        tracing::debug!(?end, "multiplexed stream ended");
+        visit.end(end);
         downstream.end(end, Some(wire::bye().to_bytes())).await;
         Ok(())
     }
@@ -145,6 +152,7 @@ async fn write_all(
     reader: &mut Reader,
     encoder: &Encoder,
     begin: Bytes,
+    visit: &mut Visit,
 ) -> Result<End, End> {
     downstream.write(begin, std::future::pending()).await?;
     let mut open = encoder.len();
@@ -154,13 +162,20 @@ async fn write_all(
             return Err(End::Lagged);
         }
         let mut out = BytesMut::new();
+        let mut events = 0;
         for item in items.drain(..) {
-            if item.is_end() {
-                open -= 1;
+            match &item {
+                Item::Event { .. } => events += 1,
+                Item::Gap { .. } => visit.gap(),
+                Item::Lagged { .. } => visit.lagged(),
+                item => open -= usize::from(item.is_end()),
             }
             encoder.encode(&mut out, &item);
         }
-        downstream.write(out.freeze(), lagged(reader)).await?;
+        let out = out.freeze();
+        let bytes = out.len();
+        downstream.write(out, lagged(reader)).await?;
+        visit.wrote(events, bytes, None);
     }
     // Every feed is closed for good; the client is kept, as it would only ask for them again.
     downstream.wait(std::future::pending()).await

@@ -6,7 +6,8 @@ use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING, VIA};
 use http::{HeaderValue, StatusCode, Version};
 use pingora::protocols::http::ServerSession;
-use sse_layer::{Event, Repairs};
+use sse_layer::Event;
+use tokio::time::Instant;
 
 use crate::batch::Batch;
 use crate::config::{Retry, Route};
@@ -14,10 +15,12 @@ use crate::downstream::{Downstream, End, jitter};
 use crate::drain::Draining;
 use crate::feeds::Feeds;
 use crate::origin::{Answer, Intake, OriginError, Response, StreamHead, copy_end_to_end};
-use crate::report::{report_failure, report_repairs};
+use crate::record::Record;
+use crate::report::report_failure;
 use crate::request::{LAST_EVENT_ID, Request};
 use crate::session::{fail, head, leave};
 use crate::source::for_clients;
+use crate::visit::Visit;
 
 /// Asks the origin what the client asked. `None` if the client went away before the answer.
 pub(crate) async fn ask(
@@ -48,7 +51,7 @@ pub(crate) async fn serve(
 ) -> pingora::Result<()> {
     match ask(&mut session, &feeds, &route, &request).await {
         Some(Ok(Answer::Stream(response, head))) => {
-            stream(session, feeds, route, response, head, draining).await
+            stream(session, feeds, route, request, response, head, draining).await
         }
         Some(Ok(Answer::Other(response))) => {
             pass(&mut session, &feeds, &route, response).await?;
@@ -67,26 +70,27 @@ pub(crate) async fn stream(
     session: ServerSession,
     feeds: Feeds,
     route: Arc<Route>,
-    mut response: Response,
+    request: Request,
+    response: Response,
     mut head: StreamHead,
     draining: Draining,
 ) -> pingora::Result<()> {
-    let repaired = head.repaired();
-    let mut intake = Intake::new(&mut head, route.repair, feeds.event_bytes());
-    report_repairs(&route, repaired, intake.news());
-    let mut downstream =
-        Downstream::open(session, head.headers(), route.keep_alive, draining).await?;
+    let recorded = feeds.records().open(&route, &request, None);
+    let record = Arc::clone(recorded.record());
+    let intake = Intake::new(&mut head, route.repair, feeds.event_bytes(), Arc::clone(&record));
+    let downstream = Downstream::open(session, head.headers(), route.keep_alive, draining).await?;
     drop(head);
-    let passed = pass_all(&mut downstream, &mut response, &mut intake, &route).await;
-    let end = match passed {
-        Ok(()) => {
-            let rest = intake.into_remainder();
-            let written = downstream.write(rest, std::future::pending()).await;
-            written.map_or_else(|end| end, |()| End::OriginEnded)
-        }
-        Err(end) => end,
-    };
-    tracing::debug!(route = %route.path, ?end, "stream ended");
+    let visit = Visit::open(Arc::clone(&record.counts), Some(Arc::clone(&record)), &request);
+    drop(request);
+    let mut relay = Relay { downstream, response, intake, visit, record, is_first: true };
+    let mut end = relay.pass_all(&route).await.err().unwrap_or(End::OriginEnded);
+    let Relay { mut downstream, response, intake, visit, .. } = relay;
+    if end == End::OriginEnded {
+        let rest = intake.into_remainder();
+        let written = downstream.write(rest, std::future::pending()).await;
+        end = written.err().unwrap_or(End::OriginEnded);
+    }
+    visit.end(end);
     downstream.end(end, None).await;
     if end == End::OriginEnded {
         feeds.origins().release(&route, response).await;
@@ -94,69 +98,76 @@ pub(crate) async fn stream(
     Ok(())
 }
 
-async fn pass_all(
-    downstream: &mut Downstream,
-    response: &mut Response,
-    intake: &mut Intake,
-    route: &Route,
-) -> Result<(), End> {
-    if let Retry::Ours(retry) = route.retry {
-        let begin = Event::new().retry(jitter(retry)).to_bytes();
-        downstream.write(begin, std::future::pending()).await?;
-    }
-    let mut is_first = true;
-    while let Some(chunk) = next(downstream, response, route).await? {
-        intake.push(chunk);
-        write_frames(downstream, intake, route, &mut is_first).await?;
-    }
-    intake.finish(response.is_delimited());
-    write_frames(downstream, intake, route, &mut is_first).await
+/// One origin stream on its way to its only client.
+struct Relay {
+    downstream: Downstream,
+    response: Response,
+    intake: Intake,
+    visit: Visit,
+    record: Arc<Record>,
+    /// Nothing of the origin's has been passed on.
+    is_first: bool,
 }
 
-async fn next(
-    downstream: &mut Downstream,
-    response: &mut Response,
-    route: &Route,
-) -> Result<Option<Bytes>, End> {
-    downstream.wait(response.chunk()).await?.map_err(|error| failed(route, &error))
-}
-
-/// Writes the frames that have come.
-async fn write_frames(
-    downstream: &mut Downstream,
-    intake: &mut Intake,
-    route: &Route,
-    is_first: &mut bool,
-) -> Result<(), End> {
-    loop {
-        let frames = frames(intake, route, is_first).map_err(|error| failed(route, &error))?;
-        if frames.is_empty() {
-            return Ok(());
+impl Relay {
+    /// Passes on what the origin sends, to its orderly end.
+    async fn pass_all(&mut self, route: &Route) -> Result<(), End> {
+        if let Retry::Ours(retry) = route.retry {
+            let begin = Event::new().retry(jitter(retry)).to_bytes();
+            self.downstream.write(begin, std::future::pending()).await?;
         }
-        downstream.write(frames, std::future::pending()).await?;
-    }
-}
-
-fn failed(route: &Route, error: &OriginError) -> End {
-    tracing::warn!(route = %route.path, upstream = %route.upstream, %error, "stream broke off");
-    End::OriginFailed
-}
-
-/// Some of the frames that have come, or nothing if there is none.
-fn frames(intake: &mut Intake, route: &Route, is_first: &mut bool) -> Result<Bytes, OriginError> {
-    let mut batch = Batch::default();
-    while !batch.is_full()
-        && let Some(frame) = intake.next_frame()?
-    {
-        let frame = for_clients(route, frame).into_bytes();
-        if std::mem::take(is_first) && frame.starts_with("\u{feff}".as_bytes()) {
-            // Standing first, this character would be taken for a mark and dropped.
-            batch.joined().extend_from_slice(b":\n");
+        while let Some(chunk) = self.next(route).await? {
+            self.intake.push(chunk);
+            self.write_frames(route).await?;
         }
-        batch.push(frame);
+        self.intake.finish(self.response.is_delimited());
+        self.write_frames(route).await
     }
-    report_repairs(route, Repairs::NONE, intake.news());
-    Ok(batch.into_bytes())
+
+    async fn next(&mut self, route: &Route) -> Result<Option<Bytes>, End> {
+        let chunk = self.downstream.wait(self.response.chunk()).await?;
+        chunk.map_err(|error| self.failed(route, &error))
+    }
+
+    /// Writes the frames that have come.
+    async fn write_frames(&mut self, route: &Route) -> Result<(), End> {
+        let came = Instant::now();
+        loop {
+            let batch = self.frames(route).map_err(|error| self.failed(route, &error))?;
+            let events = batch.events();
+            let frames = batch.into_bytes();
+            let bytes = frames.len();
+            if bytes == 0 {
+                return Ok(());
+            }
+            self.downstream.write(frames, std::future::pending()).await?;
+            self.visit.wrote(events, bytes, Some(came));
+        }
+    }
+
+    /// Some of the frames that have come, or nothing if there is none.
+    fn frames(&mut self, route: &Route) -> Result<Batch, OriginError> {
+        let mut batch = Batch::default();
+        while !batch.is_full()
+            && let Some(frame) = self.intake.next_frame()?
+        {
+            let frame = for_clients(route, frame);
+            let is_event = frame.has_data();
+            let frame = frame.into_bytes();
+            if std::mem::take(&mut self.is_first) && frame.starts_with("\u{feff}".as_bytes()) {
+                // Standing first, this character would be taken for a mark and dropped.
+                batch.joined().extend_from_slice(b":\n");
+            }
+            if is_event { batch.push_event(frame) } else { batch.push(frame) }
+        }
+        Ok(batch)
+    }
+
+    fn failed(&self, route: &Route, error: &OriginError) -> End {
+        self.record.failed(&error.to_string());
+        tracing::warn!(route = %route.path, upstream = %route.upstream, %error, "stream broke off");
+        End::OriginFailed
+    }
 }
 
 /// Passes on an answer that is not a stream. Returns whether the client's connection can serve

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use form_urlencoded::Serializer;
 use http::header::{ACCEPT, AUTHORIZATION, COOKIE, HeaderName, ORIGIN};
 use http::{HeaderMap, HeaderValue, Version};
+use tokio::time::Instant;
 
 use crate::config::{Route, ShareBy, without_port};
 
@@ -27,6 +28,8 @@ pub(crate) struct Request {
     pub(crate) tls: bool,
     /// The version of HTTP that the client spoke.
     pub(crate) version: Version,
+    /// When it came.
+    pub(crate) arrived: Instant,
 }
 
 impl Request {
@@ -39,6 +42,20 @@ impl Request {
                 .windows(17)
                 .any(|part| part == b"text/event-stream")
         })
+    }
+
+    /// The path and the names of what the query has, for logs: values may be secret.
+    pub(crate) fn without_values(&self) -> String {
+        const ENOUGH: usize = 256;
+        let mut text = self.path.clone();
+        let names = self.query.iter().flat_map(|query| query.split('&'));
+        for (at, pair) in names.enumerate() {
+            text.push(if at == 0 { '?' } else { '&' });
+            text.push_str(pair.split_once('=').map_or("", |(name, _)| name));
+        }
+        // Invariant: a path and a query that came in a request's head are ASCII.
+        text.truncate(text.floor_char_boundary(ENOUGH));
+        text
     }
 
     /// Whether the client would take events: it asks for them, or for anything, as curl does and
@@ -164,7 +181,8 @@ mod tests {
         let query = query.map(str::to_owned);
         let (authority, path) = ("h".to_owned(), "/x".to_owned());
         let version = Version::HTTP_11;
-        Request { authority, path, query, headers, client: None, tls: false, version }
+        let arrived = Instant::now();
+        Request { authority, path, query, headers, client: None, tls: false, version, arrived }
     }
 
     fn route(share_by: &str) -> Route {
@@ -183,6 +201,15 @@ mod tests {
         let mut none = request(Some("b=%20&&c"), &[]);
         assert_eq!(none.take_last_event_id(), "");
         assert_eq!(none.query.as_deref(), Some("b=%20&&c"), "an ordinary query stays as it came");
+    }
+
+    #[test]
+    fn values_of_a_query_are_not_for_logs() {
+        let text = |query| request(Some(query), &[]).without_values();
+        assert_eq!(text("token=secret&room=1"), "/x?token&room");
+        assert_eq!(text("secret"), "/x?", "what is no pair may be a value");
+        assert_eq!(request(None, &[]).without_values(), "/x");
+        assert_eq!(text(&"long=1&".repeat(100)).len(), 256);
     }
 
     #[test]

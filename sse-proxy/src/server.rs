@@ -18,12 +18,14 @@ use pingora::server::{
     ListenFds, RunArgs, Server, ShutdownSignal, ShutdownSignalWatch, ShutdownWatch,
 };
 use pingora::services::Service;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
+use crate::admin::Admin;
 use crate::config::{Config, Connections as MostConnections};
 use crate::drain::Drain;
 use crate::front::Front;
 use crate::limits::Connections;
+use crate::record::Records;
 use crate::start::{StartError, bind};
 use crate::tls::server_config;
 
@@ -47,6 +49,7 @@ pub enum Stop {
 pub struct Proxy {
     config: Config,
     entrances: Vec<Entrance>,
+    admin: Option<(std::net::TcpListener, SocketAddr)>,
 }
 
 /// One bound address.
@@ -67,11 +70,18 @@ impl Proxy {
         let mut entrances = Vec::new();
         for listener in &config.listener {
             let tls = listener.tls.as_ref().map(server_config).transpose()?;
-            let (socket, address) = bind(listener)?;
+            let (socket, address) = bind(listener.address)?;
             let max_concurrent_streams = listener.http2.max_concurrent_streams;
             entrances.push(Entrance { socket, address, tls, max_concurrent_streams });
         }
-        Ok(Self { config, entrances })
+        let admin = config.admin.map(|admin| bind(admin.address)).transpose()?;
+        Ok(Self { config, entrances, admin })
+    }
+
+    /// The bound admin address as a URL, with its real port.
+    #[must_use]
+    pub fn admin_url(&self) -> Option<String> {
+        self.admin.as_ref().map(|(_, address)| format!("http://{address}"))
     }
 
     /// The bound addresses as URLs, with their real ports.
@@ -98,7 +108,12 @@ impl Proxy {
             MostConnections::AtMost(most) => most,
             MostConnections::Auto => half_of_descriptors(),
         });
-        let front = Front::new(&self.config, connections.clone(), drain.clone());
+        let records = Records::new();
+        let asked = Arc::new(Notify::new());
+        let admin = self.admin.map(|(socket, _)| {
+            Admin::new(socket, records.clone(), drain.clone(), Arc::clone(&asked))
+        });
+        let front = Front::new(&self.config, connections.clone(), records, drain.clone());
         let mut server = Server::new_with_opt_and_conf(None, conf);
         server.bootstrap();
         let conf = Arc::clone(&server.configuration);
@@ -110,10 +125,12 @@ impl Proxy {
                 .into_iter()
                 .map(|entrance| Door::new(entrance, &front, &conf, &connections, &going))
                 .collect(),
+            admin,
             drain: drain.clone(),
         });
         let shutdown_signal = Box::new(WhenStopped {
             stop: Mutex::new(Some(Box::pin(stop))),
+            asked,
             drain,
             window: self.config.shutdown.drain,
             go,
@@ -138,6 +155,8 @@ fn half_of_descriptors() -> usize {
 /// Tells pingora when to go: after the drain.
 struct WhenStopped {
     stop: Mutex<Option<Pin<Box<dyn Future<Output = Stop> + Send>>>>,
+    /// Told when somebody asks for the drain at the admin address.
+    asked: Arc<Notify>,
     drain: Drain,
     window: Duration,
     /// Tells HTTP/2 connections to take no further request.
@@ -148,9 +167,15 @@ struct WhenStopped {
 impl ShutdownSignalWatch for WhenStopped {
     async fn recv(&self) -> ShutdownSignal {
         let stop = self.stop.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let stop = match stop {
-            Some(stop) => stop.await,
-            None => std::future::pending().await,
+        let stop = async {
+            match stop {
+                Some(stop) => stop.await,
+                None => std::future::pending().await,
+            }
+        };
+        let stop = tokio::select! {
+            stop = stop => stop,
+            () = self.asked.notified() => Stop::Drain,
         };
         if stop == Stop::Drain {
             tracing::info!(window = ?self.window, "draining");
@@ -165,6 +190,7 @@ impl ShutdownSignalWatch for WhenStopped {
 struct Entrances {
     threads: usize,
     doors: Vec<Door>,
+    admin: Option<Admin>,
     drain: Drain,
 }
 
@@ -178,6 +204,9 @@ impl Service for Entrances {
     ) {
         for door in self.doors.drain(..) {
             tokio::spawn(door.open(self.drain.clone()));
+        }
+        if let Some(admin) = self.admin.take() {
+            tokio::spawn(admin.serve());
         }
         // The runtime lives as long as this does; what runs in it ends with the process.
         std::future::pending().await

@@ -18,6 +18,7 @@ use crate::relay;
 use crate::request::Request;
 use crate::session::{fail, leave, respond};
 use crate::source::Opening;
+use crate::visit::Visit;
 
 /// Answers a request with the feed that it is for.
 pub(crate) async fn serve(
@@ -51,6 +52,11 @@ pub(crate) async fn serve(
         Opening::Failed | Opening::Pending => return fail(session, &request).await,
     };
     let mut downstream = Downstream::open(session, &headers, route.keep_alive, draining).await?;
+    let record = joined.record;
+    let mut visit = Visit::open(Arc::clone(&record.counts), Some(record), &request);
+    if !last_event_id.is_empty() {
+        visit.resumes();
+    }
     let begin = match route.retry {
         Retry::Ours(retry) => Some(jitter(retry)),
         Retry::Pass => joined.feed.retry(),
@@ -58,10 +64,10 @@ pub(crate) async fn serve(
     // Something comes at once, so that whoever is in between passes the head on.
     let begin =
         begin.map_or(Bytes::from_static(KEEP_ALIVE), |retry| Event::new().retry(retry).to_bytes());
-    let end = match write_all(&mut downstream, &mut reader, begin).await {
+    let end = match write_all(&mut downstream, &mut reader, begin, &mut visit).await {
         Ok(end) | Err(end) => end,
     };
-    tracing::debug!(route = %route.path, ?end, "stream ended");
+    visit.end(end);
     downstream.end(end, None).await;
     Ok(())
 }
@@ -76,6 +82,7 @@ async fn write_all(
     downstream: &mut Downstream,
     reader: &mut Reader,
     begin: Bytes,
+    visit: &mut Visit,
 ) -> Result<End, End> {
     downstream.write(begin, lagged(reader)).await?;
     let mut items = Vec::new();
@@ -87,14 +94,24 @@ async fn write_all(
         let mut batch = Batch::default();
         for item in items.drain(..) {
             match item {
-                Item::Event { entry, .. } => batch.push(entry.frame().bytes().clone()),
-                Item::Gap { .. } => Event::new().comment("gap").encode(batch.joined()),
-                Item::Lagged { missed, .. } => missed.event().encode(batch.joined()),
+                Item::Event { entry, .. } => batch.push_event(entry.frame().bytes().clone()),
+                Item::Gap { .. } => {
+                    visit.gap();
+                    Event::new().comment("gap").encode(batch.joined());
+                }
+                Item::Lagged { missed, .. } => {
+                    visit.lagged();
+                    missed.event().encode(batch.joined());
+                }
                 Item::Status { status: Status::Closed { .. }, .. } => closed = true,
                 _ => {}
             }
         }
-        downstream.write(batch.into_bytes(), lagged(reader)).await?;
+        let events = batch.events();
+        let frames = batch.into_bytes();
+        let bytes = frames.len();
+        downstream.write(frames, lagged(reader)).await?;
+        visit.wrote(events, bytes, None);
         if closed {
             return Ok(End::OriginEnded);
         }

@@ -8,12 +8,12 @@ use backon::{BackoffBuilder, ExponentialBuilder};
 use http::header::SET_COOKIE;
 use http::{HeaderMap, StatusCode};
 use sse_layer::feed::{Feed, Status};
-use sse_layer::{Event, Field, Frame, Repairs};
+use sse_layer::{Event, Field, Frame};
 use tokio::sync::{Notify, watch};
 
 use crate::config::{Retry, Route};
 use crate::origin::{Answer, Intake, OriginError, Origins, Response, StreamHead};
-use crate::report::report_repairs;
+use crate::record::Recorded;
 use crate::request::Request;
 
 /// The shortest pause before an origin is asked again, whatever its `retry` says.
@@ -75,6 +75,7 @@ pub(crate) struct Source {
     pub(crate) route: Arc<Route>,
     pub(crate) request: Request,
     pub(crate) feed: Feed,
+    pub(crate) recorded: Recorded,
     pub(crate) opened: watch::Sender<Opening>,
     /// Somebody has come who wants the origin tried now.
     pub(crate) nudge: Arc<Notify>,
@@ -134,6 +135,8 @@ impl Source {
                 Some(retry) => retry.clamp(LEAST_PAUSE, LONGEST_PAUSE),
                 None => pauses.next().unwrap_or(LONGEST_PAUSE),
             };
+            self.recorded.failed(&reason);
+            self.recorded.counts.total.reconnects.inc();
             tracing::warn!(
                 route = %self.route.path, upstream = %self.route.upstream, reason, ?pause,
                 "origin gone, connecting again"
@@ -166,8 +169,8 @@ impl Source {
                 Answer::Stream(response, head) => (response, head),
                 Answer::Other(response) => return Ok(self.not_a_stream(response)),
             };
-        let mut intake = Intake::new(&mut head, self.route.repair, self.event_bytes);
-        report_repairs(&self.route, head.repaired(), intake.news());
+        let record = Arc::clone(self.recorded.record());
+        let mut intake = Intake::new(&mut head, self.route.repair, self.event_bytes, record);
         *was_open = true;
         self.feed.set_status(Status::Open);
         self.open(head);
@@ -191,7 +194,6 @@ impl Source {
                 tokio::task::yield_now().await;
             }
         }
-        report_repairs(&self.route, Repairs::NONE, intake.news());
         Ok(())
     }
 

@@ -5,8 +5,6 @@ use std::net::{SocketAddr, TcpListener};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::config::Listener;
-
 /// Connections that may wait to be accepted: many clients come back at once after a restart. The
 /// system may allow fewer.
 const BACKLOG: i32 = 65_535;
@@ -30,9 +28,8 @@ impl Display for StartError {
 
 impl std::error::Error for StartError {}
 
-/// Binds a listener's address. Returns the socket, and the address with its real port.
-pub(crate) fn bind(listener: &Listener) -> Result<(TcpListener, SocketAddr), StartError> {
-    let address = listener.address;
+/// Binds an address. Returns the socket, and the address with its real port.
+pub(crate) fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
     let bound = || -> std::io::Result<_> {
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
         socket.set_reuse_address(true)?;

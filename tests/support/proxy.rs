@@ -93,6 +93,13 @@ impl Proxy {
         self.address("https://")
     }
 
+    /// A client of the admin address.
+    pub(crate) fn admin(&self) -> Client {
+        let log = self.log.borrow();
+        let address = log.iter().find_map(|line| line.strip_prefix("admin on http://"));
+        Client::h1(address.expect("an admin address").parse().expect("an address"))
+    }
+
     /// A client that speaks HTTP/1.1, each request on a connection of its own.
     pub(crate) fn h1(&self) -> Client {
         Client::h1(self.plain())

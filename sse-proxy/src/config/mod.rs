@@ -12,6 +12,7 @@ mod share_by;
 mod size;
 mod upstream;
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -44,8 +45,19 @@ pub struct Config {
     pub limits: Limits,
     /// How streams are ended before the process goes.
     pub shutdown: Shutdown,
+    /// Where operators look in. Default: off.
+    pub admin: Option<Admin>,
     /// What is written to standard error.
     pub log: Log,
+}
+
+/// Where operators look in: metrics, health, feeds.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Admin {
+    /// Where to listen. Everybody who can connect there may see everything, and start the drain.
+    pub address: SocketAddr,
 }
 
 /// The multiplexing endpoint.

@@ -110,6 +110,13 @@ impl Route {
         }
     }
 
+    /// What it is called in logs and metrics: its path, with its host if it has one.
+    #[must_use]
+    pub fn name(&self) -> String {
+        let host = self.host.as_ref().map(ToString::to_string).unwrap_or_default();
+        format!("{host}{}", self.path)
+    }
+
     /// Whether both routes are for the very same requests.
     pub(super) fn matches_same(&self, other: &Self) -> bool {
         self.path == other.path && self.host == other.host
@@ -119,9 +126,8 @@ impl Route {
 impl fmt::Display for Route {
     /// In one line, what the route does.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { path, upstream, stream, repair, .. } = self;
-        let host = self.host.as_ref().map(|host| format!("{host}")).unwrap_or_default();
-        write!(f, "{host}{path} -> {upstream} ({stream:?}, repairs: {repair})")
+        let Self { upstream, stream, repair, .. } = self;
+        write!(f, "{} -> {upstream} ({stream:?}, repairs: {repair})", self.name())
     }
 }
 

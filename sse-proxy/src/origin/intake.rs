@@ -1,5 +1,7 @@
 //! [`Intake`]: from the bytes of an origin's body to frames.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use encoding_rs::Encoding;
 use sse_layer::{Frame, Framer, Repairs};
@@ -7,6 +9,7 @@ use sse_layer::{Frame, Framer, Repairs};
 use super::OriginError;
 use super::decode::Decoding;
 use super::head::StreamHead;
+use crate::record::Record;
 
 /// How often the beginning of a stream is looked at for faults that are not being mended: enough to
 /// know a server's habits.
@@ -19,30 +22,38 @@ pub(crate) struct Intake {
     decoding: Decoding,
     framer: Framer,
     charset: Option<&'static Encoding>,
-    transcoded: bool,
-    /// Which repairs have been made, and told, so far.
-    repaired: Repairs,
-    hinted: Repairs,
     looks: u32,
+    /// Events and bytes that have come since that was last told.
+    events: u64,
+    bytes: u64,
+    record: Arc<Record>,
 }
 
 impl Intake {
-    /// For the body that follows `head`; no frame may be larger than `limit` bytes.
-    pub(crate) fn new(head: &mut StreamHead, repairs: Repairs, limit: usize) -> Self {
+    /// For the body that follows `head`; no frame may be larger than `limit` bytes. What comes, and
+    /// what is mended, is told to `record`.
+    pub(crate) fn new(
+        head: &mut StreamHead,
+        repairs: Repairs,
+        limit: usize,
+        record: Arc<Record>,
+    ) -> Self {
+        record.repaired(head.repaired());
         Self {
             input: Bytes::new(),
             decoding: std::mem::replace(&mut head.decoding, Decoding::Plain),
             framer: Framer::new().with_limit(limit).with_repairs(repairs),
             charset: head.charset,
-            transcoded: false,
-            repaired: Repairs::NONE,
-            hinted: Repairs::NONE,
             looks: LOOKS,
+            events: 0,
+            bytes: 0,
+            record,
         }
     }
 
     /// Takes a piece of the body. The frames of the piece before must have been taken.
     pub(crate) fn push(&mut self, chunk: Bytes) {
+        self.bytes += chunk.len() as u64;
         self.input = chunk;
     }
 
@@ -59,13 +70,22 @@ impl Intake {
             let decoded = self.decoding.decode(&mut self.input).map_err(OriginError::Coding)?;
             self.framer.push(decoded);
         };
-        Ok(match (frame, self.charset) {
-            (Some(frame), Some(charset)) if std::str::from_utf8(frame.bytes()).is_err() => {
-                self.transcoded = true;
-                Some(transcode(&frame, charset))
+        let Some(frame) = frame else {
+            self.tell();
+            return Ok(None);
+        };
+        self.events += u64::from(frame.has_data());
+        let made = self.framer.take_repaired();
+        match self.charset {
+            Some(charset) if std::str::from_utf8(frame.bytes()).is_err() => {
+                self.record.repaired(made | Repairs::TRANSCODE);
+                Ok(Some(transcode(&frame, charset)))
             }
-            (frame, _) => frame,
-        })
+            _ => {
+                self.record.repaired(made);
+                Ok(Some(frame))
+            }
+        }
     }
 
     /// Takes the end of the body, which some repairs make a frame of. `is_meant`: the origin said
@@ -80,24 +100,13 @@ impl Intake {
         self.framer.into_remainder()
     }
 
-    /// Repairs made that have not been told of, and repairs that are off but would mend what was
-    /// seen.
-    pub(crate) fn news(&mut self) -> (Repairs, Repairs) {
-        let mut made = self.framer.take_repaired();
-        if self.transcoded {
-            made |= Repairs::TRANSCODE;
+    /// Tells what has come, and which repairs are off and would have mended some of it.
+    fn tell(&mut self) {
+        self.record.came(std::mem::take(&mut self.events), std::mem::take(&mut self.bytes));
+        if let Some(left) = self.looks.checked_sub(1) {
+            self.looks = left;
+            self.record.hint(self.framer.hints());
         }
-        let hints = match self.looks.checked_sub(1) {
-            Some(left) => {
-                self.looks = left;
-                self.framer.hints()
-            }
-            None => Repairs::NONE,
-        };
-        let news = (made.without(self.repaired), hints.without(self.hinted));
-        self.repaired |= made;
-        self.hinted |= hints;
-        news
     }
 }
 

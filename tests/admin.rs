@@ -1,0 +1,133 @@
+//! The admin address: metrics, health, feeds, and the log.
+
+use http::{Method, StatusCode};
+use serde_json::Value;
+
+use crate::support::{Client, Origin, Proxy, eventually, fields, request};
+
+const ADMIN: &str = "\n[admin]\naddress = \"127.0.0.1:0\"\n";
+
+/// The program before `origin`, with an admin address.
+async fn proxy(origin: &Origin, keys: &str) -> Proxy {
+    Proxy::start(&(Proxy::config(origin, keys) + ADMIN)).await
+}
+
+async fn has_metric(admin: &Client, line: &str) {
+    eventually(line, async || {
+        admin.get("/metrics").await.text().await.lines().any(|found| found == line)
+    })
+    .await;
+}
+
+/// The only feed at this path.
+async fn feed(admin: &Client, path: &str) -> Value {
+    let text = admin.get("/api/feeds").await.text().await;
+    let all: Value = serde_json::from_str(&text).expect("JSON");
+    let mut feeds = all.as_array().expect("an array").iter().filter(|feed| feed["path"] == path);
+    let (one, None) = (feeds.next(), feeds.next()) else { panic!("{path} is not once in {all}") };
+    one.cloned().unwrap_or_default()
+}
+
+#[tokio::test]
+async fn what_happens_to_a_shared_feed_is_counted() {
+    let origin = Origin::start();
+    let proxy = proxy(&origin, "stream = \"shared\"\nrepair = \"legacy\"").await;
+    let admin = proxy.admin();
+    let (mut one, mut exchange) = proxy.h1().open_from(&origin, "/feed").await;
+    let mut other = proxy.h2().await.open("/feed").await;
+    has_metric(&admin, "sse_readers 2").await;
+    has_metric(&admin, "sse_feeds 1").await;
+    exchange.send("Event: a\nID: 1\nData: 1\n\ndata: 2\nid: 2\n\n").await;
+    for reader in [&mut one, &mut other] {
+        assert_eq!(reader.data_of(2).await, ["1", "2"]);
+    }
+    for line in [
+        "sse_events_total{route=\"/*\",direction=\"in\"} 2",
+        "sse_events_total{route=\"/*\",direction=\"out\"} 4",
+        "sse_repairs_total{route=\"/*\",repair=\"field-case\"} 1",
+        "sse_time_to_first_event_seconds_count 2",
+    ] {
+        has_metric(&admin, line).await;
+    }
+    drop(one);
+    has_metric(&admin, "sse_closed_total{reason=\"left\"} 1").await;
+    let _back = proxy.h1().resume("/feed", "1").await;
+    let mut stranger = proxy.h1().resume("/feed", "unheard of").await;
+    stranger.text_until(": gap").await;
+    has_metric(&admin, "sse_gaps_total 1").await;
+    has_metric(&admin, "sse_resumes_total{result=\"gap\"} 1").await;
+    has_metric(&admin, "sse_resumes_total{result=\"history\"} 1").await;
+    exchange.kill();
+    has_metric(&admin, "sse_origin_reconnects_total 1").await;
+    let feed = feed(&admin, "/feed").await;
+    assert_eq!(feed["readers"], 3, "{feed}");
+    assert_eq!(feed["stream"], "shared");
+    assert_eq!(feed["gaps"], 1);
+    assert_eq!(feed["repairs"], serde_json::json!(["cache-control", "field-case"]));
+    assert!(feed["last_error"].as_str().is_some(), "{feed}");
+}
+
+#[tokio::test]
+async fn a_private_stream_is_counted_too_and_its_secrets_are_not_shown() {
+    let origin = Origin::start();
+    let proxy = proxy(&origin, "").await;
+    let admin = proxy.admin();
+    let target = "/feed?token=hush-hush&room=7";
+    let headers = fields(&[("authorization", "Bearer hush-hush"), ("cookie", "s=hush-hush")]);
+    let client = proxy.h1();
+    let (mut stream, mut exchange) =
+        tokio::join!(client.open_with(target, headers), origin.opened("/feed"));
+    exchange.send("Data: x\n\ndata: y\n\n").await;
+    assert_eq!(stream.data().await, "y");
+    has_metric(&admin, "sse_delivery_seconds_count 1").await;
+    let feed = feed(&admin, "/feed?token&room").await;
+    assert_eq!((&feed["readers"], &feed["origin"]), (&1.into(), &"open".into()), "{feed}");
+    assert_eq!(feed["hints"], serde_json::json!(["field-case"]), "what would mend it is told");
+    proxy.logged("repair = \"legacy\" would mend it").await;
+    drop(stream);
+    proxy.logged("stream closed").await;
+    has_metric(&admin, "sse_readers 0").await;
+    let gone = self::feed(&admin, "/feed?token&room").await;
+    assert_eq!(gone["origin"], "gone", "what was wrong is remembered");
+    let log = proxy.log();
+    assert!(log.contains("stream opened"), "{log}");
+    assert!(log.contains("events=1 bytes=") && log.contains("reason=\"left\""), "{log}");
+    let all = log + &admin.get("/metrics").await.text().await;
+    assert!(!all.contains("hush-hush"), "{all}");
+}
+
+#[tokio::test]
+async fn it_is_healthy_and_ready_until_it_is_asked_to_drain() {
+    let origin = Origin::start();
+    let mut proxy = proxy(&origin, "").await;
+    let admin = proxy.admin();
+    let (stream, _exchange) = proxy.h1().open_from(&origin, "/feed").await;
+    // Answers of an HTTP/2 connection that is not closed keep the process until the window ends.
+    let status = async |target| admin.get(target).await.status;
+    assert_eq!(status("/healthz").await, StatusCode::OK);
+    assert_eq!(status("/readyz").await, StatusCode::OK);
+    assert_eq!(status("/nothing").await, StatusCode::NOT_FOUND);
+    assert_eq!(status("/api/drain").await, StatusCode::METHOD_NOT_ALLOWED);
+
+    let mut from_a_page = request(Method::POST, "/api/drain");
+    from_a_page.headers_mut().extend(fields(&[("origin", "https://evil.example")]));
+    assert_eq!(admin.send(from_a_page).await.status, StatusCode::FORBIDDEN);
+    assert_eq!(status("/readyz").await, StatusCode::OK);
+
+    let asked = admin.send(request(Method::POST, "/api/drain")).await;
+    assert_eq!(asked.status, StatusCode::ACCEPTED);
+    eventually("it is not ready", async || {
+        let answer = admin.try_send(request(Method::GET, "/readyz")).await;
+        answer.is_ok_and(|answer| answer.status == StatusCode::SERVICE_UNAVAILABLE)
+    })
+    .await;
+    drop(stream);
+    assert!(proxy.exit().await.success());
+}
+
+#[tokio::test]
+async fn there_is_no_admin_address_unless_one_is_configured() {
+    let origin = Origin::start();
+    let proxy = Proxy::before(&origin, "").await;
+    assert!(!proxy.log().contains("admin"));
+}
