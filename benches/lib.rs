@@ -1,7 +1,8 @@
-//! What the benchmarks share: an origin that stamps its events, a proxy in this process, and
-//! clients that read the stamps.
+//! What the benchmarks share: an origin that stamps its events, a proxy in this process, clients
+//! that read the stamps, and the load tester.
 
 pub mod client;
+pub mod load;
 pub mod origin;
 pub mod proxy;
 pub mod stamp;
