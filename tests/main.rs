@@ -14,6 +14,7 @@ mod hardening;
 mod legacy;
 mod lifecycle;
 mod mux;
+mod mux_changes;
 mod mux_feeds;
 mod plain;
 mod private;

@@ -162,7 +162,12 @@ impl ProxyHttp for Front {
         let path = head.uri.path().to_owned();
         let authority = authority(head);
         let is_get = is_get && session.as_downstream_mut().is_body_empty();
-        if is_get && self.mux.is_at(&path) {
+        if self.mux.is_below(&path) {
+            let request = request(session);
+            self.mux.change(session.as_downstream_mut(), request).await?;
+            return Ok(true);
+        }
+        if self.mux.is_at(&path) {
             let request = request(session);
             let Some(counted) = self.streams.count(request.client) else {
                 return self.answer(session, 429, TOO_MANY_STREAMS).await;

@@ -22,7 +22,10 @@ pub(crate) use self::client::{
     Body as RequestBody, Client, Ending, HOST_NAME, Response, Stream, fields, request,
 };
 pub(crate) use self::event_source::{Charsets, EventSource, State};
-pub(crate) use self::mux::{Mux, pairs, target as mux_target};
+pub(crate) use self::mux::{
+    Mux, change as mux_change, change_target as mux_change_target, pairs, post as mux_post,
+    target as mux_target,
+};
 pub(crate) use self::origin::{Exchange, Head, Origin};
 pub(crate) use self::program::{Folder, Run, certificate, run};
 pub(crate) use self::proxy::Proxy;

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use http_body::{Body, Frame};
 
-use super::stream::Stream;
+use super::changing::Changing;
 
 /// Response body of [`MuxService`](super::MuxService): a multiplexed stream, or a line of text
 /// that says why there is none.
@@ -20,11 +20,11 @@ pub struct MuxBody {
     /// What is to be sent first.
     begin: Bytes,
     /// Gone when nothing more will come.
-    stream: Option<Stream>,
+    stream: Option<Changing>,
 }
 
 impl MuxBody {
-    pub(super) const fn stream(begin: Bytes, stream: Stream) -> Self {
+    pub(super) const fn stream(begin: Bytes, stream: Changing) -> Self {
         Self { begin, stream: Some(stream) }
     }
 

@@ -98,6 +98,7 @@
 //! as `Last-Event-ID`, as browsers do, and gets everything after it, of all the feeds it names.
 
 mod body;
+mod changing;
 mod feeds;
 mod future;
 mod request;
@@ -112,3 +113,6 @@ pub use self::feeds::Feeds;
 pub use self::future::MuxFuture;
 pub use self::request::{ChangeRequest, Request, Wanted, is_name};
 pub use self::service::MuxService;
+pub use self::sid::Sid;
+pub use self::stream::{MuxStream, Piece};
+pub use self::streams::{Place, Refused, Streams};

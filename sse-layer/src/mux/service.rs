@@ -11,10 +11,10 @@ use http::{Method, Response, StatusCode, Version};
 use http_body::Body;
 use tower_service::Service;
 
-use super::sid::Sid;
-use super::stream::Stream;
-use super::streams::{Change, Streams};
-use super::{ChangeRequest, Feeds, MuxBody, MuxFuture, Request, Wanted, is_name, wire};
+use super::changing::{Change, Changing};
+use super::{
+    ChangeRequest, Feeds, MuxBody, MuxFuture, Request, Sid, Streams, Wanted, is_name, wire,
+};
 use crate::feed::Feed;
 use crate::jitter::jitter;
 use crate::{LastEventId, head};
@@ -24,7 +24,7 @@ use crate::{LastEventId, head};
 /// See the [module docs](super) for an example, and for the requests that it answers.
 pub struct MuxService<F> {
     feeds: Arc<F>,
-    streams: Streams,
+    streams: Streams<Change>,
     retry: Duration,
     max_feeds: usize,
 }
@@ -38,7 +38,7 @@ impl<F: Feeds> MuxService<F> {
     pub fn new(feeds: F) -> Self {
         Self {
             feeds: Arc::new(feeds),
-            streams: Streams::default(),
+            streams: Streams::new(),
             retry: Duration::from_secs(3),
             max_feeds: 256,
         }
@@ -92,11 +92,11 @@ impl<F: Feeds> MuxService<F> {
         let epoch = found.iter().flatten().next().map(|feed| feed.log().cursor().epoch);
         let resumed = epoch.is_some_and(|epoch| request.resumes(epoch));
 
-        let place = self.streams.enter(parts);
+        let place = self.streams.enter(&parts.headers);
         let mut begin = BytesMut::new();
         let retry = jitter(self.retry, RETRY_JITTER);
         wire::open(&mut begin, retry, &place.sid().to_string(), resumed);
-        let mut stream = Stream::new(&request.after, self.max_feeds, place);
+        let mut stream = Changing::new(&request.after, self.max_feeds, place);
         for (wanted, found) in request.feeds.iter().zip(found) {
             stream.add(request, wanted, found, &mut begin);
         }
@@ -106,13 +106,6 @@ impl<F: Feeds> MuxService<F> {
     }
 
     fn change(&self, sid: Sid, parts: &Parts, asked: ChangeRequest) -> Response<MuxBody> {
-        let changes = match self.streams.admit(sid, parts) {
-            Ok(changes) => changes,
-            Err(StatusCode::NOT_FOUND) => {
-                return refuse(StatusCode::NOT_FOUND, "There is no such stream: open one anew.\n");
-            }
-            Err(status) => return refuse(status, "The stream is another client's.\n"),
-        };
         if asked.add.len() > self.max_feeds {
             return bad("Too many feeds for one stream.\n");
         }
@@ -120,17 +113,15 @@ impl<F: Feeds> MuxService<F> {
             let found = self.find(&wanted.name, parts);
             (wanted, found)
         };
-        let add = asked.add.into_iter().map(find).collect();
-        match changes.try_send(Change { add, remove: asked.remove }) {
+        let change =
+            || Change { add: asked.add.into_iter().map(find).collect(), remove: asked.remove };
+        match self.streams.change(sid, &parts.headers, change) {
             Ok(()) => {
                 let mut response = Response::new(MuxBody::text(""));
                 *response.status_mut() = StatusCode::NO_CONTENT;
                 response
             }
-            Err(_) => refuse(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "The stream is read too slowly to be changed now.\n",
-            ),
+            Err(refused) => refuse(refused.status(), refused.text()),
         }
     }
 

@@ -2,11 +2,17 @@
 
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
-use std::str::FromStr;
 
 /// The name of a stream: 128 bits, written as 32 lower-case hexadecimal digits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Sid(u128);
+///
+/// ```
+/// use sse_layer::mux::Sid;
+///
+/// let sid = Sid::of_path("/.sse/mux/9f2c02e1b6ac4b7e8d1f0c5a7e3b9d64").unwrap();
+/// assert_eq!(sid.to_string(), "9f2c02e1b6ac4b7e8d1f0c5a7e3b9d64");
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Sid(u128);
 
 impl Sid {
     /// A new one. Its bits are a keyed hash (SipHash); the key is the operating system's random
@@ -17,24 +23,25 @@ impl Sid {
     }
 
     /// The one that a path ends with, if it ends with one.
-    pub(super) fn of_path(path: &str) -> Option<Self> {
-        path.rsplit('/').next()?.parse().ok()
+    #[must_use]
+    pub fn of_path(path: &str) -> Option<Self> {
+        let name = path.rsplit('/').next()?;
+        let sid = Self(u128::from_str_radix(name, 16).ok()?);
+        // Nothing else than what is written here.
+        (sid.to_string() == name).then_some(sid)
+    }
+}
+
+impl fmt::Debug for Sid {
+    /// Without the name: whoever knows it may change the stream.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Sid")
     }
 }
 
 impl fmt::Display for Sid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:032x}", self.0)
-    }
-}
-
-impl FromStr for Sid {
-    type Err = ();
-
-    /// Accepts exactly what [`Display`](fmt::Display) writes.
-    fn from_str(text: &str) -> Result<Self, ()> {
-        let sid = u128::from_str_radix(text, 16).map(Self).map_err(|_| ())?;
-        if sid.to_string() == text { Ok(sid) } else { Err(()) }
     }
 }
 

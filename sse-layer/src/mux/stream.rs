@@ -1,107 +1,171 @@
-//! [`Stream`]: the feeds of a multiplexed stream, and what is due of them.
+//! [`MuxStream`]: the feeds of a multiplexed stream, and what is due of them.
 
+use std::fmt;
+use std::future::poll_fn;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
-use http::StatusCode;
 
-use super::streams::{Change, Place};
-use super::wire::{self, Encoder};
-use super::{Request, Wanted};
-use crate::feed::{Epoch, Feed, Item, Lag, Reader};
+use super::wire::Encoder;
+use crate::feed::{Item, Lag, Lagged, Reader};
 
 /// Events that are ready together leave together, until they have come to so many bytes. The
 /// event that crosses the line is still taken.
 const MAX_PIECE: usize = 64 * 1024;
 
-/// The feeds of a multiplexed stream, and what is due of them.
-#[derive(Debug)]
-pub(super) struct Stream {
+/// The feeds of a multiplexed stream, and what is due of them: a [`Reader`] and an [`Encoder`]
+/// that agree on the feeds' numbers.
+///
+/// ```
+/// use sse_layer::Event;
+/// use sse_layer::feed::{FeedOptions, Log, Start};
+/// use sse_layer::mux::MuxStream;
+///
+/// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+/// let prices = Log::new().feed(FeedOptions::default());
+/// let mut stream = MuxStream::new("");
+/// stream.add("/prices", |reader| reader.subscribe(&prices, Start::Live));
+/// prices.publish(Event::new().data("10.5"));
+/// let piece = stream.next().await?;
+/// assert!(piece.bytes.starts_with(b"event: /prices\nid: "));
+/// assert_eq!(piece.events, 1);
+/// # Ok::<(), sse_layer::feed::Lagged>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct MuxStream {
     reader: Reader,
     encoder: Encoder,
     /// What is to be sent, the next at the end.
     due: Vec<Item>,
-    /// That of the log. One position goes for all feeds, so all are of the first one's log.
-    epoch: Option<Epoch>,
-    max_feeds: usize,
-    place: Place,
 }
 
-impl Stream {
-    /// A stream of no feed yet, for a client that sent `after` as its position.
-    pub(super) fn new(after: &str, max_feeds: usize, place: Place) -> Self {
-        Self {
-            reader: Reader::new(Lag::default()),
-            encoder: Encoder::new(after),
-            due: Vec::new(),
-            epoch: None,
-            max_feeds,
-            place,
-        }
+/// Some of a stream: whole blocks, and what is in them.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Piece {
+    /// What to send.
+    pub bytes: Bytes,
+    /// How many events of feeds are in it.
+    pub events: u64,
+    /// How many gaps it tells.
+    pub gaps: u64,
+    /// How many times it tells that a slow reader was spared something.
+    pub lagged: u64,
+}
+
+impl Piece {
+    /// One in which there are control events only.
+    #[must_use]
+    pub fn of(bytes: Bytes) -> Self {
+        Self { bytes, ..Self::default() }
+    }
+}
+
+impl MuxStream {
+    /// A stream of no feed yet, for a client that sent `after` as the position it goes on from;
+    /// empty if it sent none.
+    #[must_use]
+    pub fn new(after: &str) -> Self {
+        Self { reader: Reader::new(Lag::default()), encoder: Encoder::new(after), due: Vec::new() }
     }
 
-    /// Adds a feed that was found, from where `request` says; or writes why it is not added.
-    pub(super) fn add(
+    /// Adds a feed under a name that [`is_name`](super::is_name) accepts. `subscribe` makes the
+    /// reader a reader of exactly that feed.
+    pub fn add<T>(&mut self, name: &str, subscribe: impl FnOnce(&mut Reader) -> T) -> T {
+        let subscribed = subscribe(&mut self.reader);
+        self.encoder.add(name);
+        subscribed
+    }
+
+    /// The same, where the feed may not be there: then nothing is added.
+    ///
+    /// # Errors
+    ///
+    /// That of `subscribe`, which must not have made the reader a reader of anything then.
+    pub fn try_add<T, E>(
         &mut self,
-        request: &Request,
-        wanted: &Wanted,
-        found: Result<Feed, StatusCode>,
-        out: &mut BytesMut,
-    ) {
-        match found.and_then(|feed| self.admit(feed)) {
-            Ok((feed, epoch)) => {
-                self.reader.set_lag(feed.lag());
-                self.reader.subscribe(&feed, request.start(wanted, epoch));
-                self.encoder.add(&wanted.name);
-            }
-            Err(status) => wire::closed(out, &wanted.name, status.as_u16()),
-        }
+        name: &str,
+        subscribe: impl FnOnce(&mut Reader) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let subscribed = subscribe(&mut self.reader)?;
+        self.encoder.add(name);
+        Ok(subscribed)
     }
 
-    fn admit(&mut self, feed: Feed) -> Result<(Feed, Epoch), StatusCode> {
-        let epoch = feed.log().cursor().epoch;
-        if self.encoder.len() >= self.max_feeds {
-            return Err(StatusCode::SERVICE_UNAVAILABLE);
-        }
-        if *self.epoch.get_or_insert(epoch) != epoch {
-            return Err(StatusCode::INTERNAL_SERVER_ERROR);
-        }
-        Ok((feed, epoch))
+    /// Takes a feed away: nothing comes of it any more. Returns whether it was there.
+    pub fn remove(&mut self, name: &str) -> bool {
+        let Some(feed) = self.encoder.remove(name) else { return false };
+        self.reader.unsubscribe(feed);
+        // Another feed may get the number.
+        self.due.retain(|item| item.feed() != feed);
+        true
     }
 
-    fn apply(&mut self, change: Change, out: &mut BytesMut) {
-        for name in change.remove {
-            if let Some(feed) = self.encoder.remove(&name) {
-                self.reader.unsubscribe(feed);
-                // Another feed may get the number.
-                self.due.retain(|item| item.feed() != feed);
-            }
-        }
-        for (wanted, found) in change.add {
-            if !self.encoder.contains(&wanted.name) {
-                self.add(&Request::default(), &wanted, found, out);
-            }
-        }
+    /// Whether a feed of this name is read.
+    #[must_use]
+    pub fn contains(&self, name: &str) -> bool {
+        self.encoder.contains(name)
     }
 
-    /// The next piece; `None` if the client has read too slowly.
-    pub(super) fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        let mut piece = BytesMut::new();
-        while let Poll::Ready(Some(change)) = self.place.changes().poll_recv(cx) {
-            self.apply(change, &mut piece);
-        }
+    /// How many feeds are read.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.encoder.len()
+    }
+
+    /// Whether no feed is read.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.encoder.is_empty()
+    }
+
+    /// What is to be sent next, which is about 64 KiB or a single larger event.
+    ///
+    /// Cancel safe: nothing is lost when the future is dropped.
+    ///
+    /// # Errors
+    ///
+    /// [`Lagged`] as for [`Reader::next`].
+    pub async fn next(&mut self) -> Result<Piece, Lagged> {
+        poll_fn(|cx| self.poll_next(cx)).await
+    }
+
+    /// The poll form of [`next`](Self::next).
+    ///
+    /// # Errors
+    ///
+    /// As for [`next`](Self::next).
+    pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Piece, Lagged>> {
+        let (mut piece, mut out) = (Piece::default(), BytesMut::new());
         loop {
-            while piece.len() < MAX_PIECE {
+            while out.len() < MAX_PIECE {
                 let Some(item) = self.due.pop() else { break };
-                self.encoder.encode(&mut piece, &item);
+                match &item {
+                    Item::Event { .. } => piece.events += 1,
+                    Item::Gap { .. } => piece.gaps += 1,
+                    Item::Lagged { .. } => piece.lagged += 1,
+                    Item::Status { .. } => {}
+                }
+                self.encoder.encode(&mut out, &item);
             }
-            if !piece.is_empty() {
-                return Poll::Ready(Some(piece.freeze()));
+            if !out.is_empty() {
+                piece.bytes = out.freeze();
+                return Poll::Ready(Ok(piece));
             }
-            if ready!(self.reader.poll_next(cx, &mut self.due)).is_err() {
-                return Poll::Ready(None);
-            }
+            ready!(self.reader.poll_next(cx, &mut self.due))?;
             self.due.reverse();
         }
+    }
+
+    /// As [`Reader::lagged`], for whoever is busy writing what he got before.
+    pub async fn lagged(&mut self) -> Lagged {
+        self.reader.lagged().await
+    }
+}
+
+impl fmt::Debug for MuxStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MuxStream").field("feeds", &self.len()).finish_non_exhaustive()
     }
 }
