@@ -85,7 +85,7 @@ async fn what_is_for_one_hop_goes_no_further() {
     for method in ["GET", "POST"] {
         let ask = format!(
             "{method} /page HTTP/1.1\r\nHost: h\r\nConnection: keep-alive, X-Hop\r\nX-Hop: 1\r\n\
-             Keep-Alive: timeout=5\r\nTE: trailers\r\nContent-Length: 0\r\nX-End: 1\r\n\r\n"
+             Keep-Alive: timeout=5\r\nTE: deflate\r\nContent-Length: 0\r\nX-End: 1\r\n\r\n"
         );
         let mut wire = Wire::send(proxy.plain(), ask).await;
         let mut exchange = origin.request("/page").await;

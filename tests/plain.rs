@@ -281,22 +281,24 @@ async fn an_upload_may_wait_for_leave_to_go_on() {
 }
 
 #[tokio::test]
-async fn trailers_of_http_1_are_left_out_in_good_order() {
+async fn trailers_pass_that_are_announced_or_asked_for() {
     let origin = Origin::start();
     let proxy = Proxy::before(&origin, "").await;
     for method in ["GET", "POST"] {
-        let ask = format!(
-            "{method} /sum HTTP/1.1\r\nHost: h\r\nTE: trailers\r\nContent-Length: 0\r\n\r\n"
-        );
-        let mut wire = Wire::send(proxy.plain(), ask).await;
-        let mut exchange = origin.request("/sum").await;
-        let head = "HTTP/1.1 200 OK\r\nTrailer: X-Sum\r\nTransfer-Encoding: chunked\r\n\r\n";
-        exchange.raw(head).await;
-        exchange.raw("4\r\nbody\r\n0\r\nX-Sum: 42\r\n\r\n").await;
-        wire.read_until("body\r\n0\r\n").await;
-        // pingora reads past them. The end of the body is told all the same.
-        let trailers = wire.text_until("\r\n").await;
-        assert_eq!(trailers, "\r\n", "of a {method}");
+        for (asked, announced) in [("TE: trailers\r\n", ""), ("", "Trailer: X-Sum\r\n")] {
+            let ask =
+                format!("{method} /sum HTTP/1.1\r\nHost: h\r\n{asked}Content-Length: 0\r\n\r\n");
+            let mut wire = Wire::send(proxy.plain(), ask).await;
+            let mut exchange = origin.request("/sum").await;
+            let te = (!asked.is_empty()).then_some("trailers");
+            assert_eq!(exchange.head.text("te").as_deref(), te);
+            let head = format!("HTTP/1.1 200 OK\r\n{announced}Transfer-Encoding: chunked\r\n\r\n");
+            exchange.raw(head).await;
+            exchange.raw("4\r\nbody\r\n0\r\nX-Sum: 42\r\nConnection: x\r\n\r\n").await;
+            let head = wire.text_until("\r\n\r\n").await.to_ascii_lowercase();
+            assert_eq!(head.contains("trailer: x-sum\r\n"), !announced.is_empty(), "{head}");
+            assert_eq!(wire.rest_as_text().await, "4\r\nbody\r\n0\r\nx-sum: 42\r\n\r\n");
+        }
     }
 }
 

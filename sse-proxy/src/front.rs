@@ -6,13 +6,10 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use bytes::Bytes;
-use http::header::{HOST, UPGRADE, VIA};
-use http::{HeaderMap, Method, Version};
-use pingora::http::{RequestHeader, ResponseHeader};
+use http::header::HOST;
+use http::{Method, Version};
+use pingora::http::RequestHeader;
 use pingora::prelude::HttpPeer;
-use pingora::protocols::http::ServerSession;
-use pingora::protocols::http::subrequest::server::HttpSession as Placeholder;
 use pingora::proxy::{ProxyHttp, Session};
 use pingora::{Error, ErrorType};
 use tokio::time::Instant;
@@ -22,14 +19,14 @@ use crate::drain::{Drain, Draining};
 use crate::feeds::Feeds;
 use crate::limits::{Connections, PerAddress};
 use crate::mux::{Mux, is_private};
-use crate::origin::{Answer, Forward, Origins, add_forwarded, peer, remove_hop_by_hop_fields, via};
+use crate::origin::{Answer, Origins};
 use crate::record::Records;
 use crate::relay;
 use crate::report::report_failure;
 use crate::request::Request;
-use crate::router::{Router, upstream_path};
-use crate::session::{fail, respond};
-use crate::{shared, tunnel};
+use crate::router::Router;
+use crate::session::{fail, respond, take};
+use crate::{plain, shared, tunnel};
 
 const TOO_MANY_STREAMS: &str = "This address has as many streams open as it may.\n";
 
@@ -49,18 +46,17 @@ pub(crate) struct Front {
 pub(crate) struct Context {
     /// Keeps the process from going before the request has been answered.
     _draining: Draining,
-    route: Option<Arc<Route>>,
 }
 
 impl Front {
     pub(crate) fn new(
         config: &Config,
+        origins: Arc<Origins>,
         connections: Connections,
         records: Records,
         drain: Drain,
     ) -> Self {
         let router = Router::new(&config.route);
-        let origins = Arc::new(Origins::new());
         let feeds = Feeds::new(origins, records, config.limits.event_bytes.0);
         Self {
             mux: Mux::new(config, feeds.clone(), router.clone()),
@@ -85,24 +81,24 @@ impl Front {
         };
         if !is_private(&route, &request) {
             let (feeds, draining) = (self.feeds.clone(), self.drain.join());
-            let session = take(session);
+            let session = take(session.as_downstream_mut());
             self.spawn(counted, shared::serve(session, feeds, route, request, draining));
             return Ok(true);
         }
         match relay::ask(session.as_downstream_mut(), &self.feeds, &route, &request).await {
             Some(Ok(Answer::Stream(response, head))) => {
                 let (feeds, draining) = (self.feeds.clone(), self.drain.join());
-                let session = take(session);
+                let session = take(session.as_downstream_mut());
                 let stream =
                     relay::stream(session, feeds, route, request, response, head, draining);
                 self.spawn(counted, stream);
             }
             Some(Ok(Answer::Other(response))) => {
-                relay::pass(session.as_downstream_mut(), &self.feeds, &route, response).await?;
+                plain::pass(session.as_downstream_mut(), response).await?;
             }
             Some(Err(error)) => {
                 report_failure(&route, &error);
-                fail(take(session), &request).await?;
+                fail(take(session.as_downstream_mut()), &request).await?;
             }
             None => session.set_keepalive(None),
         }
@@ -131,7 +127,7 @@ impl Front {
         status: u16,
         text: &'static str,
     ) -> pingora::Result<bool> {
-        respond(take(session), status, text).await?;
+        respond(take(session.as_downstream_mut()), status, text).await?;
         Ok(true)
     }
 }
@@ -141,13 +137,13 @@ impl ProxyHttp for Front {
     type CTX = Context;
 
     fn new_ctx(&self) -> Context {
-        Context { _draining: self.drain.join(), route: None }
+        Context { _draining: self.drain.join() }
     }
 
     async fn request_filter(
         &self,
         session: &mut Session,
-        context: &mut Context,
+        _context: &mut Context,
     ) -> pingora::Result<bool> {
         let head = session.req_header();
         if head_bytes(head) > self.limits.header_bytes.0 {
@@ -157,11 +153,12 @@ impl ProxyHttp for Front {
         if !has_one_host(head) {
             return self.answer(session, 400, "A request names one host.\n").await;
         }
-        let wants_web_socket = tunnel::is_wanted(head);
-        let is_get = head.method == Method::GET && !head.headers.contains_key(UPGRADE);
+        let protocol = tunnel::wanted(head);
+        let is_get = head.method == Method::GET && protocol.is_none();
         let path = head.uri.path().to_owned();
         let authority = authority(head);
-        let is_get = is_get && session.as_downstream_mut().is_body_empty();
+        let has_body = !session.as_downstream_mut().is_body_empty();
+        let is_get = is_get && !has_body;
         if self.mux.is_below(&path) {
             let request = request(session);
             self.mux.change(session.as_downstream_mut(), request).await?;
@@ -173,118 +170,40 @@ impl ProxyHttp for Front {
                 return self.answer(session, 429, TOO_MANY_STREAMS).await;
             };
             let mux = self.mux.clone();
-            self.spawn(counted, mux.serve(take(session), request, self.drain.join()));
+            self.spawn(
+                counted,
+                mux.serve(take(session.as_downstream_mut()), request, self.drain.join()),
+            );
             return Ok(true);
         }
         let Some(route) = self.router.find(&authority, &path).map(Arc::clone) else {
             return self.answer(session, 404, "No route is configured for this path.\n").await;
         };
-        if wants_web_socket {
+        if let Some(protocol) = protocol
+            && !has_body
+        {
             let request = request(session);
             let (feeds, draining) = (self.feeds.clone(), self.drain.join());
-            self.spawn((), tunnel::serve(take(session), feeds, route, request, draining));
+            let session = take(session.as_downstream_mut());
+            self.spawn((), tunnel::serve(session, feeds, route, request, protocol, draining));
             return Ok(true);
         }
         if is_get && route.stream != Stream::Off {
             return self.serve_stream(session, route).await;
         }
-        context.route = Some(route);
-        Ok(false)
+        let request = request(session);
+        plain::serve(session.as_downstream_mut(), self.feeds.origins(), &route, &request).await?;
+        Ok(true)
     }
 
+    /// Never asked: every request has been answered by then.
     async fn upstream_peer(
         &self,
         _session: &mut Session,
-        context: &mut Context,
+        _context: &mut Context,
     ) -> pingora::Result<Box<HttpPeer>> {
-        let route = context.route()?;
-        match peer(route).await {
-            Ok(peer) => Ok(Box::new(peer)),
-            Err(error) => Error::e_explain(ErrorType::ConnectError, error.to_string()),
-        }
+        Err(Error::explain(ErrorType::InternalError, "the request has no answer"))
     }
-
-    async fn response_filter(
-        &self,
-        _session: &mut Session,
-        answer: &mut ResponseHeader,
-        _context: &mut Context,
-    ) -> pingora::Result<()> {
-        remove_hop_by_hop_fields(answer);
-        answer.append_header(VIA, via(Version::HTTP_11))?;
-        Ok(())
-    }
-
-    async fn request_body_filter(
-        &self,
-        _session: &mut Session,
-        body: &mut Option<Bytes>,
-        end: bool,
-        _context: &mut Context,
-    ) -> pingora::Result<()> {
-        // HTTP/2 clients often end a body with an empty piece. Written as a chunk, that is a last
-        // chunk, which pingora 0.9.1 writes once more: the origin would take the second one for the
-        // beginning of the next request.
-        if end && body.as_ref().is_some_and(Bytes::is_empty) {
-            *body = None;
-        }
-        Ok(())
-    }
-
-    async fn upstream_request_filter(
-        &self,
-        session: &mut Session,
-        upstream: &mut RequestHeader,
-        context: &mut Context,
-    ) -> pingora::Result<()> {
-        let route = context.route()?;
-        let downstream = session.req_header();
-        let authority = authority(downstream);
-        let mut headers = HeaderMap::new();
-        for name in ["forwarded", "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "via"]
-        {
-            for value in downstream.headers.get_all(name) {
-                headers.append(name, value.clone());
-            }
-        }
-        let from = Forward {
-            client: client(session),
-            authority: &authority,
-            tls: is_tls(session),
-            version: downstream.version,
-        };
-        add_forwarded(&mut headers, &from);
-        for (name, value) in &headers {
-            upstream.insert_header(name, value)?;
-        }
-        upstream.insert_header(HOST, &authority)?;
-        if route.upstream.path.is_some() {
-            let uri = &downstream.uri;
-            let mut target = upstream_path(route, uri.path());
-            if let Some(query) = uri.query() {
-                target.push('?');
-                target.push_str(query);
-            }
-            upstream.set_raw_path(target.as_bytes())?;
-        }
-        Ok(())
-    }
-}
-
-impl Context {
-    fn route(&self) -> pingora::Result<&Arc<Route>> {
-        self.route
-            .as_ref()
-            .ok_or_else(|| Error::explain(ErrorType::InternalError, "the request has no route"))
-    }
-}
-
-/// Takes the client's session out of pingora's hands, which then has nothing left to do for this
-/// request.
-fn take(session: &mut Session) -> ServerSession {
-    let (placeholder, _) = Placeholder::new_from_session(session.as_downstream());
-    let placeholder = Box::new(ServerSession::new_subrequest(placeholder));
-    *std::mem::replace(&mut session.downstream_session, placeholder)
 }
 
 fn request(session: &Session) -> Request {

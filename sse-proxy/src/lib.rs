@@ -13,10 +13,12 @@
 //! - a mux request to `mux`: many feeds on one stream;
 //! - a GET of a shared route to `shared`: `feeds` opens one `source` per feed, whoever reads it;
 //! - any other GET to `relay`: one client, one origin stream, if the answer is a stream;
-//! - a WebSocket's handshake to `tunnel`;
-//! - everything else, uploads among it, to pingora's own proxy.
+//! - a WebSocket's handshake, or that of another upgrade, to `tunnel`;
+//! - everything else, uploads among it, to `plain`.
 //!
-//! Trailers of an HTTP/1 origin are not passed on: pingora reads past them.
+//! Origins are asked over connections of our own (`origin`), HTTP/1 or HTTP/2. Trailers pass from
+//! origins to clients; those of a request do not, nor do informational answers (1xx) to clients of
+//! HTTP/2: pingora's sessions have none.
 //!
 //! # What happens when a queue is full
 //!
@@ -28,9 +30,8 @@
 //! | a reader behind its feed | `lag` | its stream ends; it comes back with its last id |
 //! | a private stream | one piece of the origin's body | the origin waits for its client |
 //!
-//! Only `front`, `server`, `downstream`, `session`, `relay`, `shared`, `mux`, `tunnel` and
-//! `origin::connect`
-//! know pingora.
+//! Only `front`, `server`, `downstream`, `session`, `relay`, `shared`, `mux`, `plain`, `sending`,
+//! `trailing`, `tunnel` and `origin::group` know pingora.
 
 mod admin;
 mod batch;
@@ -44,17 +45,20 @@ mod limits;
 mod metrics;
 mod mux;
 mod origin;
+mod plain;
 mod record;
 mod relay;
 mod report;
 mod request;
 mod router;
+mod sending;
 mod server;
 mod session;
 mod shared;
 mod source;
 mod start;
 mod tls;
+mod trailing;
 mod tunnel;
 mod visit;
 

@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING, VIA};
-use http::{HeaderValue, StatusCode, Version};
+use http::HeaderValue;
 use pingora::protocols::http::ServerSession;
 use sse_layer::Event;
 use tokio::time::Instant;
@@ -14,11 +13,12 @@ use crate::config::{Retry, Route};
 use crate::downstream::{Downstream, End, jitter};
 use crate::drain::Draining;
 use crate::feeds::Feeds;
-use crate::origin::{Answer, Intake, OriginError, Response, StreamHead, copy_end_to_end};
+use crate::origin::{Answer, Intake, OriginError, Response, StreamHead};
+use crate::plain;
 use crate::record::Record;
 use crate::report::report_failure;
 use crate::request::{LAST_EVENT_ID, Request};
-use crate::session::{fail, head, leave};
+use crate::session::{fail, leave};
 use crate::source::for_clients;
 use crate::visit::Visit;
 
@@ -54,7 +54,7 @@ pub(crate) async fn serve(
             stream(session, feeds, route, request, response, head, draining).await
         }
         Some(Ok(Answer::Other(response))) => {
-            pass(&mut session, &feeds, &route, response).await?;
+            plain::pass(&mut session, response).await?;
             session.finish().await.map(drop)
         }
         Some(Err(error)) => {
@@ -84,7 +84,7 @@ pub(crate) async fn stream(
     drop(request);
     let mut relay = Relay { downstream, response, intake, visit, record, is_first: true };
     let mut end = relay.pass_all(&route).await.err().unwrap_or(End::OriginEnded);
-    let Relay { mut downstream, response, intake, visit, .. } = relay;
+    let Relay { mut downstream, intake, visit, .. } = relay;
     if end == End::OriginEnded {
         let rest = intake.into_remainder();
         let written = downstream.write(rest, std::future::pending()).await;
@@ -92,9 +92,6 @@ pub(crate) async fn stream(
     }
     visit.end(end);
     downstream.end(end, None).await;
-    if end == End::OriginEnded {
-        feeds.origins().release(&route, response).await;
-    }
     Ok(())
 }
 
@@ -168,49 +165,4 @@ impl Relay {
         tracing::warn!(route = %route.path, upstream = %route.upstream, %error, "stream broke off");
         End::OriginFailed
     }
-}
-
-/// Passes on an answer that is not a stream. Returns whether the client's connection can serve
-/// another request.
-pub(crate) async fn pass(
-    session: &mut ServerSession,
-    feeds: &Feeds,
-    route: &Route,
-    mut response: Response,
-) -> pingora::Result<()> {
-    let headers = copy_end_to_end(&response.headers);
-    let mut head = head(response.status, &headers)?;
-    head.append_header(VIA, crate::origin::via(Version::HTTP_11))?;
-    let may_have_body =
-        !matches!(response.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
-    if may_have_body && !headers.contains_key(CONTENT_LENGTH) {
-        // Of a body without a length the end must be told: by the last chunk, or by closing.
-        if session.req_header().version >= Version::HTTP_11 {
-            head.insert_header(TRANSFER_ENCODING, "chunked")?;
-        } else {
-            session.set_keepalive(None);
-        }
-    }
-    session.write_response_header(Box::new(head)).await?;
-    loop {
-        let chunk = tokio::select! {
-            biased;
-            chunk = response.chunk() => chunk,
-            () = leave(session) => return Err(pingora::Error::new(pingora::ErrorType::ConnectionClosed)),
-        };
-        match chunk {
-            Ok(Some(chunk)) => session.write_response_body(chunk, false).await?,
-            Ok(None) => break,
-            Err(error) => {
-                // The client must see that something is missing.
-                return Err(pingora::Error::explain(
-                    pingora::ErrorType::ReadError,
-                    error.to_string(),
-                ));
-            }
-        }
-    }
-    session.write_response_body(Bytes::new(), true).await?;
-    feeds.origins().release(route, response).await;
-    Ok(())
 }

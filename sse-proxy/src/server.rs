@@ -25,6 +25,7 @@ use crate::config::{Config, Connections as MostConnections};
 use crate::drain::Drain;
 use crate::front::Front;
 use crate::limits::Connections;
+use crate::origin::Origins;
 use crate::record::Records;
 use crate::start::{StartError, bind};
 use crate::tls::server_config;
@@ -48,6 +49,7 @@ pub enum Stop {
 /// A proxy with its sockets bound and its certificates loaded: what can fail at start is done.
 pub struct Proxy {
     config: Config,
+    origins: Arc<Origins>,
     entrances: Vec<Entrance>,
     admin: Option<(std::net::TcpListener, SocketAddr)>,
 }
@@ -75,7 +77,8 @@ impl Proxy {
             entrances.push(Entrance { socket, address, tls, max_concurrent_streams });
         }
         let admin = config.admin.map(|admin| bind(admin.address)).transpose()?;
-        Ok(Self { config, entrances, admin })
+        let origins = Arc::new(Origins::new(&config.route)?);
+        Ok(Self { config, origins, entrances, admin })
     }
 
     /// The bound admin address as a URL, with its real port.
@@ -113,7 +116,8 @@ impl Proxy {
         let admin = self.admin.map(|(socket, _)| {
             Admin::new(socket, records.clone(), drain.clone(), Arc::clone(&asked))
         });
-        let front = Front::new(&self.config, connections.clone(), records, drain.clone());
+        let origins = Arc::clone(&self.origins);
+        let front = Front::new(&self.config, origins, connections.clone(), records, drain.clone());
         let mut server = Server::new_with_opt_and_conf(None, conf);
         server.bootstrap();
         let conf = Arc::clone(&server.configuration);
@@ -126,6 +130,7 @@ impl Proxy {
                 .map(|entrance| Door::new(entrance, &front, &conf, &connections, &going))
                 .collect(),
             admin,
+            origins: self.origins,
             drain: drain.clone(),
         });
         let shutdown_signal = Box::new(WhenStopped {
@@ -191,6 +196,7 @@ struct Entrances {
     threads: usize,
     doors: Vec<Door>,
     admin: Option<Admin>,
+    origins: Arc<Origins>,
     drain: Drain,
 }
 
@@ -202,6 +208,7 @@ impl Service for Entrances {
         _shutdown: ShutdownWatch,
         _listeners_per_fd: usize,
     ) {
+        self.origins.watch();
         for door in self.doors.drain(..) {
             tokio::spawn(door.open(self.drain.clone()));
         }

@@ -5,8 +5,16 @@ use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderName};
 use http::{HeaderMap, StatusCode};
 use pingora::http::ResponseHeader;
 use pingora::protocols::http::ServerSession;
+use pingora::protocols::http::subrequest::server::HttpSession as Placeholder;
 
 use crate::request::Request;
+
+/// Takes the client's session out of pingora's hands, which then has nothing left to do for this
+/// request.
+pub(crate) fn take(session: &mut ServerSession) -> ServerSession {
+    let (placeholder, _) = Placeholder::new_from_session(session);
+    std::mem::replace(session, ServerSession::new_subrequest(placeholder))
+}
 
 /// Answers with a status and a line of text, and closes.
 pub(crate) async fn respond(

@@ -14,11 +14,11 @@ use crate::config::{Retry, Route};
 use crate::downstream::{Downstream, End, KEEP_ALIVE, jitter};
 use crate::drain::Draining;
 use crate::feeds::{Feeds, start_after};
-use crate::relay;
 use crate::request::Request;
 use crate::session::{fail, leave, respond};
 use crate::source::Opening;
 use crate::visit::Visit;
+use crate::{plain, relay};
 
 /// Answers a request with the feed that it is for.
 pub(crate) async fn serve(
@@ -42,7 +42,7 @@ pub(crate) async fn serve(
         Opening::Open(headers) => headers,
         Opening::Refused(refusal) => match refusal.take() {
             Some(answer) => {
-                relay::pass(&mut session, &feeds, &route, answer).await?;
+                plain::pass(&mut session, answer).await?;
                 session.finish().await?;
                 return Ok(());
             }

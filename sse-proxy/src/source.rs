@@ -95,7 +95,7 @@ enum Ended {
     /// The stream ended, in order or not, or the origin could not be reached: it is tried again.
     ForNow { reason: String, was_open: bool },
     /// The origin said that there is no more to come, or that there never was a stream.
-    ForGood(Refusal),
+    ForGood(Arc<Refusal>),
 }
 
 impl Source {
@@ -222,19 +222,19 @@ impl Source {
         if !first && passing {
             return Ended::ForNow { reason: format!("status {status}"), was_open: false };
         }
-        Ended::ForGood(Refusal::new(response))
+        Ended::ForGood(Arc::new(Refusal::new(response)))
     }
 
     /// Ends the feed for good. If the origin said that no more is to come (204), whoever asks
     /// again soon is told the same without asking the origin.
-    async fn refuse(&self, refusal: Refusal) {
+    async fn refuse(&self, refusal: Arc<Refusal>) {
         let status = refusal.status;
         tracing::info!(route = %self.route.path, upstream = %self.route.upstream, %status, "feed closed");
         let ended = status == StatusCode::NO_CONTENT;
         if !ended {
             (self.forget)(Forget::Now);
         }
-        self.opened.send_replace(Opening::Refused(Arc::new(refusal)));
+        self.opened.send_replace(Opening::Refused(refusal));
         self.feed.set_status(Status::Closed { status: status.as_u16() });
         if ended {
             self.unread().await;

@@ -4,6 +4,7 @@
 //! keys are refused. Nothing here names a runtime type.
 
 mod error;
+mod health_check;
 mod host;
 mod listener;
 mod path;
@@ -11,6 +12,7 @@ mod route;
 mod share_by;
 mod size;
 mod upstream;
+mod upstream_tls;
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -19,6 +21,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 pub use self::error::ConfigError;
+pub use self::health_check::HealthCheck;
 pub use self::host::Host;
 pub(crate) use self::host::without_port;
 pub use self::listener::{Http2, KeyPair, Listener, Tls};
@@ -28,7 +31,8 @@ pub use self::route::{
 };
 pub use self::share_by::ShareBy;
 pub use self::size::Size;
-pub use self::upstream::Upstream;
+pub use self::upstream::{Place, Protocol, Upstream, Upstreams};
+pub use self::upstream_tls::UpstreamTls;
 
 /// The whole configuration.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -185,6 +189,9 @@ impl Config {
         for listener in &mut config.listener {
             listener.resolve(folder);
         }
+        for route in &mut config.route {
+            route.upstream_tls.resolve(folder);
+        }
         Ok(config)
     }
 
@@ -215,6 +222,7 @@ impl Config {
             return problem("mux.path", "must begin with a slash");
         }
         for (at, route) in self.route.iter().enumerate() {
+            route.check().map_err(|(key, problem)| (format!("route[{at}].{key}"), problem))?;
             let twin = self.route.iter().take(at).position(|other| other.matches_same(route));
             if let Some(twin) = twin {
                 return Err((

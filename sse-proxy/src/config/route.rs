@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer};
 use sse_layer::Repairs;
 
-use super::{Host, PathPattern, ShareBy, Size, Upstream};
+use super::{HealthCheck, Host, PathPattern, Protocol, ShareBy, Size, UpstreamTls, Upstreams};
 
 /// A path of ours, and how requests to it are served.
 #[derive(Clone, Debug, Deserialize)]
@@ -18,8 +18,14 @@ pub struct Route {
     /// Which requests, by host. Any if absent.
     #[serde(default)]
     pub host: Option<Host>,
-    /// The origin.
-    pub upstream: Upstream,
+    /// The origin, or several.
+    pub upstream: Upstreams,
+    /// Whom to believe that they are the origin, where it is `https:`.
+    #[serde(default)]
+    pub upstream_tls: UpstreamTls,
+    /// How it is found out which of several origins are well. Default: only by connecting.
+    #[serde(default)]
+    pub health_check: Option<HealthCheck>,
     /// Who shares an origin stream.
     #[serde(default)]
     pub stream: Stream,
@@ -89,11 +95,13 @@ const fn ten_thousand() -> usize {
 impl Route {
     /// A route with defaults.
     #[must_use]
-    pub fn new(path: PathPattern, upstream: Upstream) -> Self {
+    pub fn new(path: PathPattern, upstream: impl Into<Upstreams>) -> Self {
         Self {
             path,
             host: None,
-            upstream,
+            upstream: upstream.into(),
+            upstream_tls: UpstreamTls::default(),
+            health_check: None,
             stream: Stream::default(),
             repair: safe(),
             mux: yes(),
@@ -115,6 +123,20 @@ impl Route {
     pub fn name(&self) -> String {
         let host = self.host.as_ref().map(ToString::to_string).unwrap_or_default();
         format!("{host}{}", self.path)
+    }
+
+    /// What the types cannot say: the key, and the problem.
+    pub(super) fn check(&self) -> Result<(), (String, String)> {
+        let speaks_tls = self.upstream.iter().any(|one| one.protocol == Protocol::Https);
+        if !speaks_tls && self.upstream_tls != UpstreamTls::default() {
+            let problem = format!("means nothing to {}: write https://", self.upstream);
+            return Err(("upstream_tls".to_owned(), problem));
+        }
+        let named =
+            |table: &str, (key, problem): (&str, String)| (format!("{table}.{key}"), problem);
+        self.upstream_tls.check().map_err(|wrong| named("upstream_tls", wrong))?;
+        let health = self.health_check.as_ref().map_or(Ok(()), HealthCheck::check);
+        health.map_err(|wrong| named("health_check", wrong))
     }
 
     /// Whether both routes are for the very same requests.

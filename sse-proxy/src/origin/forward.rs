@@ -5,8 +5,7 @@ use std::net::IpAddr;
 use http::header::{
     CONNECTION, FORWARDED, HeaderName, HeaderValue, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, VIA,
 };
-use http::{HeaderMap, StatusCode, Version};
-use pingora::http::ResponseHeader;
+use http::{HeaderMap, Version};
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
@@ -35,7 +34,7 @@ pub(crate) struct Forward<'a> {
 }
 
 /// Removes what is for this hop alone, the fields that `Connection` names among them.
-pub(crate) fn remove_hop_by_hop(headers: &mut HeaderMap) {
+fn remove_hop_by_hop(headers: &mut HeaderMap) {
     let named: Vec<HeaderName> = headers
         .get_all(CONNECTION)
         .iter()
@@ -45,26 +44,6 @@ pub(crate) fn remove_hop_by_hop(headers: &mut HeaderMap) {
         .collect();
     for name in named.iter().chain(&HOP_BY_HOP) {
         headers.remove(name);
-    }
-}
-
-/// Removes from an answer what is for this hop alone, but for what frames its body or upgrades the
-/// connection, which pingora passes on in its own way.
-pub(crate) fn remove_hop_by_hop_fields(answer: &mut ResponseHeader) {
-    let mut headers = answer.headers.clone();
-    remove_hop_by_hop(&mut headers);
-    let gone: Vec<HeaderName> = answer
-        .headers
-        .keys()
-        .filter(|name| !headers.contains_key(*name))
-        .filter(|name| ![CONNECTION, TRANSFER_ENCODING, UPGRADE, TRAILER].contains(name))
-        .cloned()
-        .collect();
-    for name in gone {
-        answer.remove_header(&name);
-    }
-    if answer.status != StatusCode::SWITCHING_PROTOCOLS {
-        answer.remove_header(&CONNECTION);
     }
 }
 

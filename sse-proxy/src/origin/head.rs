@@ -7,7 +7,7 @@ use http::header::{
     AGE, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, DATE, ETAG, EXPIRES,
     HeaderName, LAST_MODIFIED, SET_COOKIE, VIA,
 };
-use http::{HeaderMap, HeaderValue, StatusCode, Version};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use sse_layer::{Repairs, is_event_stream};
 
 use super::decode::Decoding;
@@ -85,7 +85,8 @@ impl Answer {
             repaired |= Repairs::DECODE;
         }
         let mut head = StreamHead { headers: HeaderMap::new(), repaired, decoding, charset };
-        head.set_headers(&response.headers, repairs);
+        head.set_headers(&response, repairs);
+        response.close_after();
         Ok(Self::Stream(response, head))
     }
 }
@@ -110,8 +111,8 @@ impl StreamHead {
         self.headers
     }
 
-    fn set_headers(&mut self, origin: &HeaderMap, repairs: Repairs) {
-        let mut headers = copy_end_to_end(origin);
+    fn set_headers(&mut self, response: &Response, repairs: Repairs) {
+        let mut headers = copy_end_to_end(&response.headers);
         // The stream has no known length, and its coding has been undone.
         headers.remove(CONTENT_LENGTH);
         headers.remove(CONTENT_ENCODING);
@@ -139,7 +140,7 @@ impl StreamHead {
         if !repairs.is_empty() {
             headers.insert(X_ACCEL_BUFFERING, HeaderValue::from_static("no"));
         }
-        headers.append(VIA, HeaderValue::from_static(via(Version::HTTP_11)));
+        headers.append(VIA, HeaderValue::from_static(via(response.version())));
         self.headers = headers;
     }
 }

@@ -1,19 +1,28 @@
 //! The way to an origin: connect, ask, and make sense of the answer.
 
-mod connect;
+mod ask;
 mod decode;
+mod dial;
 mod forward;
+mod group;
 mod head;
+mod health;
 mod intake;
+mod origins;
+mod pool;
+mod response;
+mod tls;
+mod upload;
 
 use std::fmt;
 
-pub(crate) use self::connect::{Origins, Response, peer};
-pub(crate) use self::forward::{
-    Forward, add_forwarded, copy_end_to_end, remove_hop_by_hop_fields, via,
-};
+pub(crate) use self::ask::{Ask, Interim};
+pub(crate) use self::forward::{Forward, add_forwarded, copy_end_to_end, via};
 pub(crate) use self::head::{Answer, StreamHead};
 pub(crate) use self::intake::Intake;
+pub(crate) use self::origins::Origins;
+pub(crate) use self::response::Response;
+pub(crate) use self::upload::{Piece, Upload};
 
 /// Why an origin gave no answer, or not the whole of it.
 #[derive(Debug)]
@@ -28,6 +37,12 @@ pub(crate) enum OriginError {
     Coding(std::io::Error),
     /// An event is larger than the limit.
     TooLong(sse_layer::DecodeError),
+}
+
+impl OriginError {
+    fn broken(error: &dyn std::error::Error) -> Self {
+        Self::Broken(dial::with_causes(error))
+    }
 }
 
 impl fmt::Display for OriginError {

@@ -1,0 +1,162 @@
+//! [`Ask`]: a request as an origin gets it.
+
+use http::header::{
+    ACCEPT_ENCODING, CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderValue, TE, UPGRADE,
+};
+use http::uri::{PathAndQuery, Scheme};
+use http::{HeaderMap, Method, StatusCode, Uri};
+use tokio::sync::mpsc;
+
+use super::upload::Upload;
+use super::{Forward, OriginError, add_forwarded, copy_end_to_end};
+use crate::config::{Route, Upstream};
+use crate::request::{LAST_EVENT_ID, Request};
+use crate::router::upstream_path;
+
+/// An informational answer (1xx) that comes before the answer itself.
+pub(crate) type Interim = (StatusCode, HeaderMap);
+
+/// A request as an origin gets it, but for its body.
+pub(crate) struct Ask<'a> {
+    method: Method,
+    request: &'a Request,
+    headers: HeaderMap,
+    /// What the connection is to become.
+    pub(super) upgrade: Option<HeaderValue>,
+    /// Where informational answers go.
+    interim: Option<mpsc::Sender<Interim>>,
+}
+
+impl<'a> Ask<'a> {
+    /// The client's request, as it is.
+    pub(crate) fn new(method: Method, request: &'a Request) -> Self {
+        let mut headers = copy_end_to_end(&request.headers);
+        let takes_trailers = request.headers.get_all(TE).iter().any(|te| {
+            let mut codings = te.as_bytes().split(|byte| *byte == b',');
+            codings.any(|coding| coding.trim_ascii().eq_ignore_ascii_case(b"trailers"))
+        });
+        if takes_trailers {
+            headers.insert(TE, HeaderValue::from_static("trailers"));
+        }
+        let from = Forward {
+            client: request.client,
+            authority: &request.authority,
+            tls: request.tls,
+            version: request.version,
+        };
+        add_forwarded(&mut headers, &from);
+        Self { method, request, headers, upgrade: None, interim: None }
+    }
+
+    /// A GET of ours for the client, who may get a stream of events.
+    pub(crate) fn events(request: &'a Request, last_event_id: &[u8]) -> Self {
+        let mut ask = Self::new(Method::GET, request);
+        ask.headers.remove(CONTENT_LENGTH);
+        if request.wants_events() {
+            // A coding would only have to be undone here, and many origins' hold events back.
+            ask.headers.remove(ACCEPT_ENCODING);
+            ask.headers.remove(TE);
+        }
+        if let Ok(id) = HeaderValue::from_bytes(last_event_id)
+            && !last_event_id.is_empty()
+        {
+            ask.headers.insert(LAST_EVENT_ID, id);
+        }
+        ask
+    }
+
+    /// Asks for the connection to become something else.
+    pub(crate) fn upgrade(mut self, protocol: HeaderValue) -> Self {
+        self.upgrade = Some(protocol);
+        self
+    }
+
+    /// Has informational answers told.
+    pub(crate) fn interim(mut self, told: mpsc::Sender<Interim>) -> Self {
+        self.interim = Some(told);
+        self
+    }
+
+    /// Whether the origin may be asked twice.
+    pub(super) fn is_idempotent(&self) -> bool {
+        self.method.is_idempotent()
+    }
+
+    /// The request for HTTP/1.
+    pub(super) fn http1(
+        &self,
+        route: &Route,
+        upstream: &Upstream,
+        body: Upload,
+    ) -> Result<http::Request<Upload>, OriginError> {
+        let mut request = http::Request::new(body);
+        *request.method_mut() = self.method.clone();
+        *request.uri_mut() = Uri::from(self.target(route, upstream)?);
+        let mut headers = self.headers.clone();
+        // A client of HTTP/1.0 need not name a host, but we must.
+        let host = match self.request.authority.as_str() {
+            "" => upstream.authority(),
+            named => named.to_owned(),
+        };
+        headers.insert(HOST, HeaderValue::from_str(&host).map_err(unspeakable)?);
+        if headers.contains_key(TE) {
+            headers.insert(CONNECTION, HeaderValue::from_static("te"));
+        }
+        if let Some(protocol) = &self.upgrade {
+            headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+            headers.insert(UPGRADE, protocol.clone());
+        }
+        *request.headers_mut() = headers;
+        if let Some(told) = self.interim.clone() {
+            hyper::ext::on_informational(&mut request, move |answer| {
+                // More of them at once than fit are nothing that anybody waits for.
+                let _ = told.try_send((answer.status(), answer.headers().clone()));
+            });
+        }
+        Ok(request)
+    }
+
+    /// The request for HTTP/2.
+    pub(super) fn http2(
+        &self,
+        route: &Route,
+        upstream: &Upstream,
+        is_tls: bool,
+        body: Upload,
+    ) -> Result<http::Request<Upload>, OriginError> {
+        let mut request = http::Request::new(body);
+        *request.method_mut() = self.method.clone();
+        let authority = match self.request.authority.as_str() {
+            "" => upstream.authority(),
+            named => named.to_owned(),
+        };
+        let uri = Uri::builder()
+            .scheme(if is_tls { Scheme::HTTPS } else { Scheme::HTTP })
+            .authority(authority)
+            .path_and_query(self.target(route, upstream)?);
+        *request.uri_mut() = uri.build().map_err(unspeakable)?;
+        let mut headers = self.headers.clone();
+        headers.remove(HOST);
+        if headers.remove(EXPECT).is_some()
+            && let Some(told) = &self.interim
+        {
+            // Informational answers are not heard over HTTP/2, and the client waits for this one.
+            let _ = told.try_send((StatusCode::CONTINUE, HeaderMap::new()));
+        }
+        *request.headers_mut() = headers;
+        Ok(request)
+    }
+
+    fn target(&self, route: &Route, upstream: &Upstream) -> Result<PathAndQuery, OriginError> {
+        let mut target = upstream_path(route, upstream, &self.request.path);
+        if let Some(query) = &self.request.query {
+            target.push('?');
+            target.push_str(query);
+        }
+        PathAndQuery::try_from(target).map_err(unspeakable)
+    }
+}
+
+fn unspeakable(error: impl std::fmt::Display) -> OriginError {
+    OriginError::Broken(format!("the request cannot be passed on: {error}"))
+}

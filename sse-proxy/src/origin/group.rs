@@ -1,0 +1,106 @@
+//! [`Group`]: the origins of one route, and which of them gets a request.
+
+use std::collections::BTreeSet;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::pin::pin;
+use std::sync::{Arc, Weak};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use pingora::lb::discovery::Static;
+use pingora::lb::prelude::{LoadBalancer, RoundRobin};
+use pingora::lb::{Backend, Backends, Extensions};
+
+use super::dial::Dialer;
+use super::health::Checks;
+use super::pool::Pool;
+use crate::config::{Route, Upstream};
+use crate::start::StartError;
+
+/// How many turns the balancer is given to come to somebody who has not been tried: others ask it
+/// at the same time.
+const TURNS: usize = 1024;
+
+/// The origins of one route.
+pub(super) struct Group {
+    members: Vec<Arc<Member>>,
+    balancer: LoadBalancer<RoundRobin>,
+    /// The time between two rounds of checks.
+    interval: Option<Duration>,
+}
+
+/// One of the origins.
+pub(super) struct Member {
+    pub(super) upstream: Upstream,
+    pub(super) pool: Arc<Pool>,
+}
+
+impl Group {
+    /// For the upstreams of a route. Loads the certificates that it names.
+    pub(super) fn new(route: &Route) -> Result<Arc<Self>, StartError> {
+        let connect = route.timeouts.connect;
+        let connect = (!connect.is_zero()).then_some(connect);
+        let member = |upstream: &Upstream| {
+            let dialer = Dialer::new(upstream, &route.upstream_tls, connect)?;
+            Ok(Arc::new(Member { upstream: upstream.clone(), pool: Arc::new(Pool::new(dialer)) }))
+        };
+        let members = route.upstream.iter().map(member).collect::<Result<Vec<_>, StartError>>()?;
+        let backends: BTreeSet<_> =
+            members.iter().enumerate().map(|(at, member)| backend(at, member)).collect();
+        let mut balancer = LoadBalancer::from_backends(Backends::new(Static::new(backends)));
+        if let Some(check) = &route.health_check {
+            balancer.set_health_check(Box::new(Checks::new(members.clone(), check.clone())));
+        }
+        // A list that is known already is taken over at once.
+        let updated = pin!(balancer.update()).poll(&mut Context::from_waker(Waker::noop()));
+        if let Poll::Ready(Err(error)) = updated {
+            return Err(StartError::new("upstreams cannot be balanced", &error));
+        }
+        let interval = route.health_check.as_ref().map(|check| check.interval);
+        Ok(Arc::new(Self { members, balancer, interval }))
+    }
+
+    /// Whose turn it is, of those that have not been `tried`: one that is well, if there is one.
+    pub(super) fn next(&self, tried: &[Arc<Member>]) -> Option<&Arc<Member>> {
+        if let [only] = self.members.as_slice() {
+            return tried.is_empty().then_some(only);
+        }
+        let is_new = |backend: &Backend| {
+            let member = member(&self.members, backend);
+            member.is_some_and(|member| !tried.iter().any(|other| Arc::ptr_eq(other, member)))
+        };
+        let next = self
+            .balancer
+            .select_with(b"", TURNS, |backend, is_well| is_well && is_new(backend))
+            .or_else(|| self.balancer.select_with(b"", TURNS, |backend, _| is_new(backend)));
+        next.and_then(|backend| member(&self.members, &backend))
+    }
+
+    /// Checks who is well, for as long as the group is there.
+    pub(super) fn watch(self: &Arc<Self>) {
+        let Some(interval) = self.interval else { return };
+        tokio::spawn(watch(Arc::downgrade(self), interval));
+    }
+}
+
+async fn watch(group: Weak<Group>, interval: Duration) {
+    while let Some(group) = group.upgrade() {
+        group.balancer.backends().run_health_check(true).await;
+        drop(group);
+        tokio::time::sleep(interval).await;
+    }
+}
+
+/// What stands for a member in pingora's balancer, which knows no names: its place in the list,
+/// as a port. Names are looked up by those who connect.
+fn backend(at: usize, member: &Member) -> Backend {
+    let port = u16::try_from(at).unwrap_or(u16::MAX);
+    let addr = SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
+    let weight = usize::from(member.upstream.weight);
+    Backend { addr: addr.into(), weight, ext: Extensions::new() }
+}
+
+/// The member that a backend stands for.
+pub(super) fn member<'m>(members: &'m [Arc<Member>], backend: &Backend) -> Option<&'m Arc<Member>> {
+    members.get(usize::from(backend.addr.as_inet()?.port()))
+}

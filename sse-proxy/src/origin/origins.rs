@@ -1,0 +1,158 @@
+//! [`Origins`]: sends requests to the origins of routes.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::body::Incoming;
+use tokio::time::{Instant, sleep_until};
+
+use super::OriginError;
+use super::ask::Ask;
+use super::group::{Group, Member};
+use super::pool::{Connection, Unsent};
+use super::response::{Lease, Response};
+use super::upload::{Progress, Upload};
+use crate::config::{Host, PathPattern, Route};
+use crate::request::Request;
+use crate::start::StartError;
+
+/// Sends requests to the origins of routes, over pooled connections.
+pub(crate) struct Origins {
+    /// By what makes a route the only one of its kind.
+    groups: HashMap<PathPattern, Vec<ForHost>>,
+}
+
+/// The origins of the route with this host.
+type ForHost = (Option<Host>, Arc<Group>);
+
+impl Origins {
+    /// For these routes. Loads the certificates that they name.
+    pub(crate) fn new(routes: &[Route]) -> Result<Self, StartError> {
+        let mut groups: HashMap<_, Vec<ForHost>> = HashMap::new();
+        for route in routes {
+            let group = Group::new(route)?;
+            groups.entry(route.path.clone()).or_default().push((route.host.clone(), group));
+        }
+        Ok(Self { groups })
+    }
+
+    /// Begins to check which origins are well.
+    pub(crate) fn watch(&self) {
+        for (_, group) in self.groups.values().flatten() {
+            group.watch();
+        }
+    }
+
+    /// Asks for what may be a stream of events, and returns when the head of the answer has come.
+    pub(crate) async fn open(
+        &self,
+        route: &Route,
+        request: &Request,
+        last_event_id: &[u8],
+    ) -> Result<Response, OriginError> {
+        self.ask(route, &Ask::events(request, last_event_id), Upload::none()).await
+    }
+
+    /// Asks one of the route's origins, and returns when the head of its answer has come. One that
+    /// cannot be connected to gives way to the next.
+    pub(crate) async fn ask(
+        &self,
+        route: &Route,
+        ask: &Ask<'_>,
+        body: Upload,
+    ) -> Result<Response, OriginError> {
+        let group = self.group(route)?;
+        let mut tried = Vec::new();
+        let mut failure = None;
+        while let Some(member) = group.next(&tried) {
+            match connect(member, ask).await {
+                Ok((connection, is_used)) => {
+                    return exchange(route, member, connection, is_used, ask, body).await;
+                }
+                Err(error) => failure = Some(error),
+            }
+            tried.push(Arc::clone(member));
+        }
+        Err(failure.unwrap_or_else(|| OriginError::Connect("the route has no upstream".to_owned())))
+    }
+
+    fn group(&self, route: &Route) -> Result<&Arc<Group>, OriginError> {
+        let groups = self.groups.get(&route.path).map(Vec::as_slice).unwrap_or_default();
+        let found = groups.iter().find(|(host, _)| *host == route.host);
+        found
+            .map(|(_, group)| group)
+            .ok_or_else(|| OriginError::Connect("the route is not there any more".to_owned()))
+    }
+}
+
+/// A connection for a request, and whether it has been used before.
+async fn connect(member: &Member, ask: &Ask<'_>) -> Result<(Connection, bool), OriginError> {
+    if ask.upgrade.is_some() {
+        return Ok((member.pool.fresh(true).await?, false));
+    }
+    match member.pool.used() {
+        Some(connection) => Ok((connection, true)),
+        None => Ok((member.pool.any().await?, false)),
+    }
+}
+
+/// Sends a request over a connection, and waits for the head of the answer.
+///
+/// A connection that has been used may turn out to have been closed by the origin in the meantime:
+/// then the request is sent once more over a new one, if it has not been sent or may be sent twice.
+async fn exchange(
+    route: &Route,
+    member: &Arc<Member>,
+    mut connection: Connection,
+    mut is_used: bool,
+    ask: &Ask<'_>,
+    body: Upload,
+) -> Result<Response, OriginError> {
+    let (progress, has_no_body) = (body.progress(), body.is_none());
+    let first_byte = nonzero(route.timeouts.first_byte);
+    let mut body = Some(body);
+    loop {
+        let upload = body.take().unwrap_or_else(Upload::none);
+        let request = match connection.is_http2() {
+            false => ask.http1(route, &member.upstream, upload)?,
+            true => ask.http2(route, &member.upstream, member.pool.is_tls(), upload)?,
+        };
+        progress.made();
+        match answered(connection.send(request), first_byte, &progress).await? {
+            Ok(answer) => {
+                let lease = Lease::new(connection, &member.pool);
+                return Ok(Response::new(answer, nonzero(route.timeouts.idle), lease));
+            }
+            Err(Unsent { body: Some(unsent), .. }) if is_used => body = Some(unsent),
+            Err(_) if is_used && has_no_body && ask.is_idempotent() => {}
+            Err(unsent) => return Err(unsent.error),
+        }
+        connection = member.pool.fresh(false).await?;
+        is_used = false;
+    }
+}
+
+/// Waits for an answer. The time for it begins when the last piece of the request has gone.
+async fn answered(
+    answer: impl Future<Output = Result<http::Response<Incoming>, Unsent>>,
+    first_byte: Option<Duration>,
+    progress: &Progress,
+) -> Result<Result<http::Response<Incoming>, Unsent>, OriginError> {
+    let Some(first_byte) = first_byte else { return Ok(answer.await) };
+    let mut answer = std::pin::pin!(answer);
+    loop {
+        let until = progress.last() + first_byte;
+        tokio::select! {
+            answer = &mut answer => return Ok(answer),
+            () = sleep_until(until) => {}
+        }
+        if progress.last() + first_byte <= Instant::now() {
+            return Err(OriginError::Silent);
+        }
+    }
+}
+
+fn nonzero(duration: Duration) -> Option<Duration> {
+    (!duration.is_zero()).then_some(duration)
+}

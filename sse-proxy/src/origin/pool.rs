@@ -1,0 +1,262 @@
+//! [`Pool`]: the connections to one upstream.
+
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use hyper::body::Incoming;
+use hyper::client::conn::{http1, http2};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::time::Instant;
+
+use super::OriginError;
+use super::dial::{Dialer, Io};
+use super::upload::Upload;
+
+/// How long an idle connection is kept for the next request.
+const IDLE: Duration = Duration::from_secs(60);
+
+/// The most idle connections.
+const MOST_IDLE: usize = 256;
+
+/// The most streams on one HTTP/2 connection, and how much of one may be under way. Together they
+/// fit in the connection's window: a client that does not read holds up no other's stream.
+const STREAMS: usize = 100;
+const STREAM_WINDOW: u32 = 256 << 10;
+const CONNECTION_WINDOW: u32 = 100 * STREAM_WINDOW;
+
+/// How often an HTTP/2 connection is asked whether it still lives, and how long it may take to
+/// answer.
+const PING_EVERY: Duration = Duration::from_secs(30);
+const PING_PATIENCE: Duration = Duration::from_secs(15);
+
+/// Bounds on the head of an origin's answer.
+const HEAD_BYTES: usize = 64 << 10;
+const HEAD_FIELDS: usize = 256;
+
+/// The connections to one upstream.
+pub(super) struct Pool {
+    dialer: Dialer,
+    /// What the origin chose when it was last connected to over TLS.
+    chose_http2: AtomicBool,
+    /// Held while an HTTP/2 connection is made, which others can then use too.
+    dialing: tokio::sync::Mutex<()>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// HTTP/1 connections without a request, the oldest first.
+    idle: VecDeque<(http1::SendRequest<Upload>, Instant)>,
+    /// Whether somebody looks after the old ones.
+    is_swept: bool,
+    shared: Vec<Shared>,
+}
+
+struct Shared {
+    send: http2::SendRequest<Upload>,
+    streams: Arc<AtomicUsize>,
+    /// How many there may be.
+    most: Arc<AtomicUsize>,
+}
+
+/// A connection for one request.
+pub(super) enum Connection {
+    H1(http1::SendRequest<Upload>),
+    H2(http2::SendRequest<Upload>, Slot),
+}
+
+/// A request that got no answer.
+pub(super) struct Unsent {
+    pub(super) error: OriginError,
+    /// Its body, if nothing of the request has been sent.
+    pub(super) body: Option<Upload>,
+}
+
+impl Connection {
+    pub(super) const fn is_http2(&self) -> bool {
+        matches!(self, Self::H2(..))
+    }
+
+    /// Sends a request, and returns when the head of the answer has come.
+    pub(super) async fn send(
+        &mut self,
+        request: http::Request<Upload>,
+    ) -> Result<http::Response<Incoming>, Unsent> {
+        let sent = match self {
+            Self::H1(send) => send.try_send_request(request).await,
+            Self::H2(send, _) => send.try_send_request(request).await,
+        };
+        sent.map_err(|mut unsent| Unsent {
+            body: unsent.take_message().map(http::Request::into_body),
+            error: OriginError::broken(&unsent.into_error()),
+        })
+    }
+}
+
+/// One stream of an HTTP/2 connection, counted while it lives.
+pub(super) struct Slot(Arc<AtomicUsize>);
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Pool {
+    pub(super) fn new(dialer: Dialer) -> Self {
+        Self {
+            chose_http2: AtomicBool::new(dialer.speaks_http2()),
+            dialer,
+            dialing: tokio::sync::Mutex::default(),
+            state: Mutex::default(),
+        }
+    }
+
+    pub(super) const fn is_tls(&self) -> bool {
+        self.dialer.is_tls()
+    }
+
+    /// A connection that has been used before, if one is to be had.
+    pub(super) fn used(&self) -> Option<Connection> {
+        let mut state = self.lock();
+        state.shared.retain(|connection| !connection.send.is_closed());
+        if let Some(connection) = state.shared.iter().find_map(Shared::enter) {
+            return Some(connection);
+        }
+        while let Some((send, since)) = state.idle.pop_back() {
+            if send.is_ready() && since.elapsed() < IDLE {
+                return Some(Connection::H1(send));
+            }
+        }
+        None
+    }
+
+    /// A connection, new if need be.
+    pub(super) async fn any(&self) -> Result<Connection, OriginError> {
+        if let Some(connection) = self.used() {
+            return Ok(connection);
+        }
+        if !self.chose_http2.load(Ordering::Relaxed) {
+            return self.fresh(false).await;
+        }
+        let _dialing = self.dialing.lock().await;
+        match self.used() {
+            Some(connection) => Ok(connection),
+            None => self.fresh(false).await,
+        }
+    }
+
+    /// A new connection.
+    pub(super) async fn fresh(&self, http1_only: bool) -> Result<Connection, OriginError> {
+        let (io, speaks_http2) = self.dialer.dial(http1_only).await?;
+        if !http1_only {
+            self.chose_http2.store(speaks_http2, Ordering::Relaxed);
+        }
+        match speaks_http2 {
+            true => self.share(io).await,
+            false => handshake(io).await.map(Connection::H1),
+        }
+    }
+
+    async fn share(&self, io: Box<dyn Io>) -> Result<Connection, OriginError> {
+        let shaken = http2::Builder::new(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            // Until the origin has said how many it takes.
+            .initial_max_send_streams(1)
+            .max_header_list_size(u32::try_from(HEAD_BYTES).unwrap_or(u32::MAX))
+            .keep_alive_interval(PING_EVERY)
+            .keep_alive_timeout(PING_PATIENCE)
+            .handshake(TokioIo::new(io));
+        let (send, mut connection) = shaken.await.map_err(|error| OriginError::broken(&error))?;
+        let most = Arc::new(AtomicUsize::new(1));
+        let shared = Shared { send, streams: Arc::default(), most: Arc::clone(&most) };
+        // What becomes of the connection is seen by its requests.
+        tokio::spawn(poll_fn(move |cx| {
+            let ended = Pin::new(&mut connection).poll(cx);
+            most.store(connection.current_max_send_streams().min(STREAMS), Ordering::Relaxed);
+            ended.map(drop)
+        }));
+        let connection = Connection::H2(shared.send.clone(), shared.slot());
+        self.lock().shared.push(shared);
+        Ok(connection)
+    }
+
+    /// Takes a connection back when its answer has been read.
+    pub(super) fn give_back(self: &Arc<Self>, mut send: http1::SendRequest<Upload>) {
+        if send.is_ready() {
+            return self.keep(send);
+        }
+        // The request may still be on its way.
+        let pool = Arc::downgrade(self);
+        tokio::spawn(async move {
+            if send.ready().await.is_ok()
+                && let Some(pool) = pool.upgrade()
+            {
+                pool.keep(send);
+            }
+        });
+    }
+
+    fn keep(self: &Arc<Self>, send: http1::SendRequest<Upload>) {
+        let mut state = self.lock();
+        if state.idle.len() >= MOST_IDLE {
+            state.idle.pop_front();
+        }
+        state.idle.push_back((send, Instant::now()));
+        if !std::mem::replace(&mut state.is_swept, true) {
+            tokio::spawn(sweep(Arc::downgrade(self)));
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Shared {
+    fn enter(&self) -> Option<Connection> {
+        let is_free = self.streams.load(Ordering::Relaxed) < self.most.load(Ordering::Relaxed);
+        let has_room = self.send.is_ready() && is_free;
+        has_room.then(|| Connection::H2(self.send.clone(), self.slot()))
+    }
+
+    fn slot(&self) -> Slot {
+        self.streams.fetch_add(1, Ordering::Relaxed);
+        Slot(Arc::clone(&self.streams))
+    }
+}
+
+async fn handshake(io: Box<dyn Io>) -> Result<http1::SendRequest<Upload>, OriginError> {
+    let shaken = http1::Builder::new()
+        // Some old servers do not know their fields otherwise.
+        .title_case_headers(true)
+        .max_headers(HEAD_FIELDS)
+        .max_buf_size(HEAD_BYTES)
+        // What every browser takes.
+        .allow_spaces_after_header_name_in_responses(true)
+        .allow_obsolete_multiline_headers_in_responses(true)
+        .handshake(TokioIo::new(io));
+    let (send, connection) = shaken.await.map_err(|error| OriginError::broken(&error))?;
+    tokio::spawn(async { drop(connection.with_upgrades().await) });
+    Ok(send)
+}
+
+/// Closes connections that have been idle for too long, until there is none.
+async fn sweep(pool: Weak<Pool>) {
+    loop {
+        tokio::time::sleep(IDLE).await;
+        let Some(pool) = pool.upgrade() else { return };
+        let mut state = pool.lock();
+        state.idle.retain(|(send, since)| !send.is_closed() && since.elapsed() < IDLE);
+        if state.idle.is_empty() {
+            state.is_swept = false;
+            return;
+        }
+    }
+}

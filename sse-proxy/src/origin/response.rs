@@ -1,0 +1,174 @@
+//! [`Response`]: an origin's answer.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+use http::{HeaderMap, StatusCode, Version};
+use http_body_util::BodyExt;
+use hyper::body::{Body, Incoming};
+use hyper::client::conn::http1;
+use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper_util::rt::TokioIo;
+
+use super::OriginError;
+use super::pool::{Connection, Pool, Slot};
+use super::upload::Upload;
+
+/// An origin's answer: its head, and its body as it comes.
+///
+/// Dropped before its end, it ends the request at the origin.
+pub(crate) struct Response {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    version: Version,
+    body: Incoming,
+    /// What has been looked at of the body, and not yet handed out.
+    peeked: BytesMut,
+    ended: bool,
+    trailers: Option<HeaderMap>,
+    /// How long the body may be silent.
+    idle: Option<Duration>,
+    /// The connection itself, after a 101.
+    upgrade: Option<OnUpgrade>,
+    lease: Lease,
+}
+
+/// What goes back when the answer has been read.
+pub(super) enum Lease {
+    H1(Option<http1::SendRequest<Upload>>, Arc<Pool>),
+    H2(#[expect(dead_code, reason = "counted while it lives")] Slot),
+}
+
+impl Lease {
+    pub(super) fn new(connection: Connection, pool: &Arc<Pool>) -> Self {
+        match connection {
+            Connection::H1(send) => Self::H1(Some(send), Arc::clone(pool)),
+            Connection::H2(_, slot) => Self::H2(slot),
+        }
+    }
+}
+
+impl Response {
+    pub(super) fn new(
+        mut answer: http::Response<Incoming>,
+        idle: Option<Duration>,
+        lease: Lease,
+    ) -> Self {
+        let upgrade = (answer.status() == StatusCode::SWITCHING_PROTOCOLS)
+            .then(|| hyper::upgrade::on(&mut answer));
+        let (mut head, body) = answer.into_parts();
+        if head.headers.contains_key(TRANSFER_ENCODING) {
+            // It is overruled (RFC 9112, 6.3), and must not be believed by those after us.
+            head.headers.remove(CONTENT_LENGTH);
+        }
+        Self {
+            status: head.status,
+            headers: head.headers,
+            version: head.version,
+            ended: body.is_end_stream(),
+            body,
+            peeked: BytesMut::new(),
+            trailers: None,
+            idle,
+            upgrade,
+            lease,
+        }
+    }
+
+    /// The next piece of the body; `None` when it has ended as it should.
+    ///
+    /// Cancel safe.
+    pub(crate) async fn chunk(&mut self) -> Result<Option<Bytes>, OriginError> {
+        if !self.peeked.is_empty() {
+            return Ok(Some(self.peeked.split().freeze()));
+        }
+        self.read().await
+    }
+
+    /// What followed the body, when it has ended.
+    pub(crate) fn take_trailers(&mut self) -> Option<HeaderMap> {
+        self.trailers.take()
+    }
+
+    /// The first bytes of the body, at least `wanted` of them if it has so many. They are handed
+    /// out again by [`chunk`](Self::chunk).
+    ///
+    /// Cancel safe.
+    pub(crate) async fn peek(&mut self, wanted: usize) -> Result<&[u8], OriginError> {
+        while self.peeked.len() < wanted {
+            match self.read().await? {
+                Some(bytes) => self.peeked.extend_from_slice(&bytes),
+                None => break,
+            }
+        }
+        Ok(&self.peeked)
+    }
+
+    /// Has the connection of its own closed at the end. The next stream's origin is looked up and
+    /// chosen anew.
+    pub(super) fn close_after(&mut self) {
+        if let Lease::H1(send, _) = &mut self.lease {
+            *send = None;
+        }
+    }
+
+    /// Whether the protocol shows where the body ends, so that an end is meant and not a cut.
+    pub(crate) fn is_delimited(&self) -> bool {
+        self.version == Version::HTTP_2
+            || self.headers.contains_key(TRANSFER_ENCODING)
+            || self.headers.contains_key(CONTENT_LENGTH)
+    }
+
+    /// Whether nothing more is to come: there is no body, or it has been read.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.peeked.is_empty() && (self.ended || self.body.is_end_stream())
+    }
+
+    /// The version of HTTP that the origin spoke.
+    pub(crate) const fn version(&self) -> Version {
+        self.version
+    }
+
+    /// The connection itself, after a 101.
+    pub(crate) async fn upgraded(&mut self) -> Result<TokioIo<Upgraded>, OriginError> {
+        let upgrade = self.upgrade.take();
+        let upgrade = upgrade.ok_or_else(|| OriginError::Broken("not upgraded".to_owned()))?;
+        upgrade.await.map(TokioIo::new).map_err(|error| OriginError::broken(&error))
+    }
+
+    async fn read(&mut self) -> Result<Option<Bytes>, OriginError> {
+        while !self.ended {
+            let frame = match self.idle {
+                None => self.body.frame().await,
+                Some(limit) => match tokio::time::timeout(limit, self.body.frame()).await {
+                    Ok(frame) => frame,
+                    Err(_) => return Err(OriginError::Silent),
+                },
+            };
+            let Some(frame) = frame else {
+                self.ended = true;
+                break;
+            };
+            match frame.map_err(|error| OriginError::broken(&error))?.into_data() {
+                Ok(bytes) if bytes.is_empty() => {}
+                Ok(bytes) => return Ok(Some(bytes)),
+                Err(other) => self.trailers = other.into_trailers().ok(),
+            }
+        }
+        Ok(None)
+    }
+}
+
+impl Drop for Response {
+    fn drop(&mut self) {
+        if (self.ended || self.body.is_end_stream())
+            && self.status != StatusCode::SWITCHING_PROTOCOLS
+            && let Lease::H1(send, pool) = &mut self.lease
+            && let Some(send) = send.take()
+        {
+            pool.give_back(send);
+        }
+    }
+}
