@@ -11,6 +11,7 @@ mod curl;
 mod drain;
 mod forward;
 mod hardening;
+mod hold;
 mod legacy;
 mod lifecycle;
 mod mux;

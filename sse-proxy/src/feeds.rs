@@ -46,6 +46,19 @@ impl Joined {
             self.nudge.notify_one();
             let _ = self.opening.wait_for(|opening| !matches!(opening, Opening::Failed)).await;
         }
+        self.settled().await
+    }
+
+    /// The same for who is not kept waiting longer than `patience`, and not for a failed origin
+    /// to be tried again. That is done all the same.
+    pub(crate) async fn opened_soon(&mut self, patience: Duration) -> Opening {
+        if matches!(*self.opening.borrow(), Opening::Failed) {
+            self.nudge.notify_one();
+        }
+        tokio::time::timeout(patience, self.settled()).await.unwrap_or(Opening::Pending)
+    }
+
+    async fn settled(&mut self) -> Opening {
         // A source that is gone without a word has nothing to tell.
         let opening = self.opening.wait_for(|opening| !matches!(opening, Opening::Pending)).await;
         opening.map_or(Opening::Failed, |opening| opening.clone())

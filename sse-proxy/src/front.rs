@@ -17,6 +17,7 @@ use tokio::time::Instant;
 use crate::config::{Config, Limits, Route, Stream};
 use crate::drain::{Drain, Draining};
 use crate::feeds::Feeds;
+use crate::hold::{self, is_held};
 use crate::limits::{Connections, PerAddress};
 use crate::mux::{Mux, is_private};
 use crate::origin::{Answer, Origins};
@@ -83,6 +84,12 @@ impl Front {
             let (feeds, draining) = (self.feeds.clone(), self.drain.join());
             let session = take(session.as_downstream_mut());
             self.spawn(counted, shared::serve(session, feeds, route, request, draining));
+            return Ok(true);
+        }
+        if is_held(&route, &request) {
+            let (feeds, draining) = (self.feeds.clone(), self.drain.join());
+            let session = take(session);
+            self.spawn(counted, hold::serve(session, feeds, route, request, draining));
             return Ok(true);
         }
         match relay::ask(session.as_downstream_mut(), &self.feeds, &route, &request).await {

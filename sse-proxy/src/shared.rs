@@ -14,6 +14,7 @@ use crate::config::{Retry, Route};
 use crate::downstream::{Downstream, End, KEEP_ALIVE, jitter};
 use crate::drain::Draining;
 use crate::feeds::{Feeds, start_after};
+use crate::hold::{self, early_begin, is_held, may_begin_early, patience};
 use crate::request::Request;
 use crate::session::{fail, leave, respond};
 use crate::source::Opening;
@@ -34,12 +35,20 @@ pub(crate) async fn serve(
     let Ok(mut joined) = joined else {
         return respond(session, 503, "This route has as many feeds open as it may.\n").await;
     };
+    let may_begin_early = is_held(&route, &request) && may_begin_early(&request);
+    let opened = async {
+        if may_begin_early {
+            joined.opened_soon(patience(&route)).await
+        } else {
+            joined.opened().await
+        }
+    };
     let opening = tokio::select! {
-        opening = joined.opened() => opening,
+        opening = opened => opening,
         () = leave(&mut session) => return Ok(()),
     };
-    let headers = match opening {
-        Opening::Open(headers) => headers,
+    let (headers, early) = match opening {
+        Opening::Open(headers) => (headers, None),
         Opening::Refused(refusal) => match refusal.take() {
             Some(answer) => {
                 plain::pass(&mut session, answer).await?;
@@ -47,8 +56,14 @@ pub(crate) async fn serve(
                 return Ok(());
             }
             None if refusal.status == StatusCode::NO_CONTENT => return no_content(session).await,
+            None if is_held(&route, &request) => {
+                return hold::serve(session, feeds, route, request, draining).await;
+            }
             None => return relay::serve(session, feeds, route, request, draining).await,
         },
+        Opening::Failed | Opening::Pending if may_begin_early => {
+            (Arc::new(hold::headers()), Some(early_begin(&route)))
+        }
         Opening::Failed | Opening::Pending => return fail(session, &request).await,
     };
     let mut downstream = Downstream::open(session, &headers, route.keep_alive, draining).await?;
@@ -62,8 +77,9 @@ pub(crate) async fn serve(
         Retry::Pass => joined.feed.retry(),
     };
     // Something comes at once, so that whoever is in between passes the head on.
-    let begin =
-        begin.map_or(Bytes::from_static(KEEP_ALIVE), |retry| Event::new().retry(retry).to_bytes());
+    let begin = early.unwrap_or_else(|| {
+        begin.map_or(Bytes::from_static(KEEP_ALIVE), |retry| Event::new().retry(retry).to_bytes())
+    });
     let end = match write_all(&mut downstream, &mut reader, begin, &mut visit).await {
         Ok(end) | Err(end) => end,
     };

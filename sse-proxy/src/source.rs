@@ -4,23 +4,17 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use backon::{BackoffBuilder, ExponentialBuilder};
 use http::header::SET_COOKIE;
 use http::{HeaderMap, StatusCode};
 use sse_layer::feed::{Feed, Status};
 use sse_layer::{Event, Field, Frame};
 use tokio::sync::{Notify, watch};
 
-use crate::config::{Retry, Route};
+use crate::config::{OnOriginError, Retry, Route};
 use crate::origin::{Answer, Intake, OriginError, Origins, Response, StreamHead};
+use crate::reconnect::{LEAST_PAUSE, Reconnect, is_passing};
 use crate::record::Recorded;
 use crate::request::Request;
-
-/// The shortest pause before an origin is asked again, whatever its `retry` says.
-const LEAST_PAUSE: Duration = Duration::from_millis(100);
-/// The shortest and the longest pause where it says nothing.
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// How many events are published in one go.
 const BURST: u32 = 64;
@@ -93,7 +87,7 @@ pub(crate) enum Forget {
 /// How one connection to the origin ended.
 enum Ended {
     /// The stream ended, in order or not, or the origin could not be reached: it is tried again.
-    ForNow { reason: String, was_open: bool },
+    ForNow(String),
     /// The origin said that there is no more to come, or that there never was a stream.
     ForGood(Arc<Refusal>),
 }
@@ -122,46 +116,33 @@ impl Source {
     }
 
     async fn read(&self) {
-        let mut pauses = pauses();
+        let mut reconnect = Reconnect::new(&self.route);
         loop {
-            let (reason, was_open) = match self.connect().await {
-                Ended::ForNow { reason, was_open } => (reason, was_open),
+            let ended = self.stream(&mut reconnect).await;
+            let reason = match ended.unwrap_or_else(|error| Ended::ForNow(error.to_string())) {
+                Ended::ForNow(reason) => reason,
                 Ended::ForGood(refusal) => return self.refuse(refusal).await,
-            };
-            if was_open {
-                pauses = self::pauses();
-            }
-            let pause = match self.feed.retry() {
-                Some(retry) => retry.clamp(LEAST_PAUSE, LONGEST_PAUSE),
-                None => pauses.next().unwrap_or(LONGEST_PAUSE),
             };
             self.recorded.failed(&reason);
             self.recorded.counts.total.reconnects.inc();
-            tracing::warn!(
-                route = %self.route.path, upstream = %self.route.upstream, reason, ?pause,
-                "origin gone, connecting again"
-            );
+            let pause = reconnect.pause(&reason, self.feed.retry());
             self.feed.set_status(Status::Connecting { reason: reason.into(), retry: pause });
             self.move_on(&Opening::Pending, Opening::Failed);
+            let nudged = async {
+                // Many who ask at once have it tried once.
+                tokio::time::sleep(LEAST_PAUSE).await;
+                self.nudge.notified().await;
+            };
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
-                () = self.nudge.notified() => {}
+                () = nudged => {}
             }
             self.move_on(&Opening::Failed, Opening::Pending);
         }
     }
 
     /// Opens the origin's stream, and reads it to its end.
-    async fn connect(&self) -> Ended {
-        let mut was_open = false;
-        let reason = match self.stream(&mut was_open).await {
-            Ok(ended) => return ended,
-            Err(error) => error.to_string(),
-        };
-        Ended::ForNow { reason, was_open }
-    }
-
-    async fn stream(&self, was_open: &mut bool) -> Result<Ended, OriginError> {
+    async fn stream(&self, reconnect: &mut Reconnect<'_>) -> Result<Ended, OriginError> {
         let last_event_id = self.feed.last_event_id();
         let response = self.origins.open(&self.route, &self.request, &last_event_id).await?;
         let (mut response, mut head) =
@@ -171,23 +152,30 @@ impl Source {
             };
         let record = Arc::clone(self.recorded.record());
         let mut intake = Intake::new(&mut head, self.route.repair, self.event_bytes, record);
-        *was_open = true;
+        reconnect.opened();
         self.feed.set_status(Status::Open);
         self.open(head);
         while let Some(chunk) = response.chunk().await? {
             intake.push(chunk);
-            self.publish(&mut intake).await?;
+            self.publish(&mut intake, reconnect).await?;
         }
         intake.finish(response.is_delimited());
-        self.publish(&mut intake).await?;
-        Ok(Ended::ForNow { reason: "the origin ended the stream".to_owned(), was_open: true })
+        self.publish(&mut intake, reconnect).await?;
+        Ok(Ended::ForNow("the origin ended the stream".to_owned()))
     }
 
     /// Publishes the frames that have come. If they are many, the readers have a chance to take
     /// some before the rest follows: a burst of its origin makes no reader a slow one.
-    async fn publish(&self, intake: &mut Intake) -> Result<(), OriginError> {
+    async fn publish(
+        &self,
+        intake: &mut Intake,
+        reconnect: &mut Reconnect<'_>,
+    ) -> Result<(), OriginError> {
         let mut published = 0;
         while let Some(frame) = intake.next_frame()? {
+            if frame.has_data() {
+                reconnect.is_good();
+            }
             self.feed.publish(for_clients(&self.route, frame));
             published += 1;
             if published % BURST == 0 {
@@ -215,12 +203,10 @@ impl Source {
     /// Decides whether an answer that is no stream is final, as it would be to a browser.
     fn not_a_stream(&self, response: Response) -> Ended {
         let status = response.status;
-        let first = matches!(*self.opened.borrow(), Opening::Pending);
-        let passing = status.is_server_error()
-            || status == StatusCode::TOO_MANY_REQUESTS
-            || status == StatusCode::REQUEST_TIMEOUT;
-        if !first && passing {
-            return Ended::ForNow { reason: format!("status {status}"), was_open: false };
+        let was_open = !matches!(*self.opened.borrow(), Opening::Pending);
+        let is_held = self.route.on_origin_error == OnOriginError::Hold;
+        if is_passing(status) && (was_open || is_held) {
+            return Ended::ForNow(format!("status {status}"));
         }
         Ended::ForGood(Arc::new(Refusal::new(response)))
     }
@@ -240,16 +226,6 @@ impl Source {
             self.unread().await;
         }
     }
-}
-
-/// Exponential, with jitter, for ever.
-fn pauses() -> impl Iterator<Item = Duration> {
-    ExponentialBuilder::default()
-        .with_min_delay(FIRST_PAUSE)
-        .with_max_delay(LONGEST_PAUSE)
-        .with_jitter()
-        .without_max_times()
-        .build()
 }
 
 /// The frame as clients get it: without a reconnection time, if the route has one of its own.
@@ -295,18 +271,11 @@ mod tests {
         let event = Event::new()
             .event("t".try_into().unwrap())
             .id(7.into())
-            .retry(FIRST_PAUSE)
+            .retry(Duration::from_secs(1))
             .data("a\n b");
         let frame = without_retry(event.into());
         assert_eq!(frame.bytes(), "event: t\nid: 7\ndata: a\ndata:  b\n\n");
-        let bare = without_retry(Event::new().retry(FIRST_PAUSE).into());
+        let bare = without_retry(Event::new().retry(Duration::from_secs(1)).into());
         assert!(!bare.has_data() && bare.retry().is_none());
-    }
-
-    #[test]
-    fn pauses_grow_to_their_limit_and_never_end() {
-        let pauses: Vec<_> = pauses().take(20).collect();
-        assert!(pauses[0] >= FIRST_PAUSE && pauses[0] <= FIRST_PAUSE * 2, "{pauses:?}");
-        assert!(pauses[19] >= LONGEST_PAUSE, "{pauses:?}");
     }
 }

@@ -260,6 +260,10 @@ pub enum OnOriginError {
     /// connection, so that the client comes back.
     #[default]
     Pass,
+    /// 200, a reconnection time and comments, while the proxy keeps trying: for requests that take
+    /// events. Faults that may pass (5xx, 408, 429, no answer at all, a stream that breaks off or
+    /// ends) are never seen by the client; every other status is passed on.
+    Hold,
 }
 
 /// Where events come from that a returning reader missed.

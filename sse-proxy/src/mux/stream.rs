@@ -1,8 +1,6 @@
 //! [`Changing`]: a multiplexed stream, which its client can change.
 
 use bytes::{Bytes, BytesMut};
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName};
-use http::{HeaderMap, HeaderValue};
 use pingora::protocols::http::ServerSession;
 use sse_layer::feed::Start;
 use sse_layer::mux::{ChangeRequest, MuxStream, Piece, Place, Wanted, wire};
@@ -10,6 +8,7 @@ use sse_layer::mux::{ChangeRequest, MuxStream, Piece, Place, Wanted, wire};
 use super::Mux;
 use crate::downstream::{Downstream, End};
 use crate::drain::Draining;
+use crate::hold;
 use crate::request::Request;
 use crate::visit::Visit;
 
@@ -74,7 +73,8 @@ impl Changing {
         mut visit: Visit,
     ) -> pingora::Result<()> {
         let keep_alive = std::time::Duration::from_secs(15);
-        let mut downstream = Downstream::open(session, &headers(), keep_alive, draining).await?;
+        let mut downstream =
+            Downstream::open(session, &hold::headers(), keep_alive, draining).await?;
         let Err(end) = self.write_all(&mut downstream, begin, &mut visit).await;
         visit.end(end);
         // Whatever becomes of the rest, nobody can change it any more.
@@ -126,12 +126,4 @@ impl Changing {
             piece = self.stream.next() => piece.map_or(Next::Lagged, Next::Piece),
         }
     }
-}
-
-fn headers() -> HeaderMap {
-    let mut headers = HeaderMap::new();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache, no-store, no-transform"));
-    headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
-    headers
 }
