@@ -4,18 +4,17 @@ use std::future::poll_fn;
 use std::pin::pin;
 use std::time::Duration;
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 use h2::SendStream;
-use http::header::TRANSFER_ENCODING;
-use http::{HeaderMap, StatusCode, Version};
-use pingora::protocols::Stream;
+use http::{HeaderMap, StatusCode};
 use pingora::protocols::http::ServerSession;
 use sse_layer::Event;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use crate::drain::Draining;
+use crate::client::{Client, connection};
+use crate::http1::Http1;
+use crate::limits::Seat;
 use crate::session::head;
 
 /// A comment and a blank line: a frame without an event.
@@ -26,7 +25,7 @@ pub(crate) const KEEP_ALIVE: &[u8] = b":\n\n";
 const RETRY_JITTER: f64 = 0.33;
 
 /// The reconnection time of clients that are sent away for a restart.
-const DRAIN_RETRY: Duration = Duration::from_secs(3);
+pub(crate) const DRAIN_RETRY: Duration = Duration::from_secs(3);
 
 /// How long an HTTP/2 connection may take to send the last of a stream that broke off.
 const LAST_MOMENT: Duration = Duration::from_secs(1);
@@ -68,48 +67,50 @@ pub(crate) struct Downstream {
     /// Silence after which a comment is sent; zero for never.
     keep_alive: Duration,
     quiet_since: Instant,
-    draining: Draining,
+    seat: Seat,
 }
 
 enum Io {
-    H1 { stream: Stream, chunked: bool },
-    H2(SendStream<Bytes>),
+    Http1(Http1),
+    Http2(SendStream<Bytes>),
 }
 
 impl Downstream {
-    /// Writes the head of the response: 200, with `headers`.
+    /// Writes the head of the response, 200 with `headers`, and the beginning of its body.
     pub(crate) async fn open(
-        session: ServerSession,
+        client: Client,
         headers: &HeaderMap,
+        begin: Bytes,
         keep_alive: Duration,
-        draining: Draining,
+        seat: Seat,
     ) -> pingora::Result<Self> {
-        let mut head = head(StatusCode::OK, headers)?;
-        let io = match session {
-            ServerSession::H1(mut session) => {
-                let chunked = session.req_header().version >= Version::HTTP_11;
-                if chunked {
-                    head.insert_header(TRANSFER_ENCODING, "chunked")?;
+        let io = match client {
+            Client::Http1 { connection, version, .. } => {
+                Io::Http1(Http1::open(connection, version, headers, &begin).await?)
+            }
+            Client::Session(session) => match *session {
+                ServerSession::H1(session) => {
+                    let version = session.req_header().version;
+                    let connection = connection(session.into_inner());
+                    let connection = connection.ok_or_else(|| internal("not our connection"))?;
+                    Io::Http1(Http1::open(connection, version, headers, &begin).await?)
                 }
-                // The connection ends with the stream.
-                session.set_server_keepalive(None);
-                session.write_response_header(Box::new(head)).await?;
-                let mut stream = session.into_inner();
-                flush(&mut stream).await?;
-                Io::H1 { stream, chunked }
-            }
-            ServerSession::H2(mut session) => {
-                session.write_response_header(Box::new(head), false)?;
-                let Some(send) = session.take_response_body_writer() else {
-                    return Err(internal("the stream has no send half"));
-                };
-                Io::H2(send)
-            }
-            ServerSession::Subrequest(_) | ServerSession::Custom(_) => {
-                return Err(internal("not a client's session"));
-            }
+                ServerSession::H2(mut session) => {
+                    let head = head(StatusCode::OK, headers)?;
+                    session.write_response_header(Box::new(head), false)?;
+                    let Some(send) = session.take_response_body_writer() else {
+                        return Err(internal("the stream has no send half"));
+                    };
+                    let mut io = Io::Http2(send);
+                    io.write(begin).await.map_err(|_| internal("the client has left"))?;
+                    io
+                }
+                ServerSession::Subrequest(_) | ServerSession::Custom(_) => {
+                    return Err(internal("not a client's session"));
+                }
+            },
         };
-        Ok(Self { io, keep_alive, quiet_since: Instant::now(), draining })
+        Ok(Self { io, keep_alive, quiet_since: Instant::now(), seat })
     }
 
     /// Waits for `next`, with keep-alive comments in the silence. Ends if the client leaves, or
@@ -122,7 +123,7 @@ impl Downstream {
                 biased;
                 value = &mut next => return Ok(value),
                 () = self.io.closed() => return Err(End::Left),
-                () = self.draining.turn() => return Err(End::Drained),
+                () = self.seat.draining.turn() => return Err(End::Drained),
                 () = sleep_until(keep_alive), if !self.keep_alive.is_zero() => {}
             }
             let patience = sleep_until(Instant::now() + self.keep_alive);
@@ -170,7 +171,7 @@ impl Downstream {
             let _ = self.io.finish().await;
         }
         if end == End::OriginFailed
-            && let Io::H2(send) = &mut self.io
+            && let Io::Http2(send) = &mut self.io
         {
             // What was written to an HTTP/2 stream is sent by its connection, which forgets it if
             // the stream is reset before its turn. So a last comment is waited for.
@@ -204,30 +205,15 @@ impl Io {
     /// Resolves when the client has gone away.
     async fn closed(&mut self) {
         match self {
-            Self::H1 { stream, .. } => {
-                // What a client goes on sending on this connection is nothing to us.
-                let mut ignored = [0; 64];
-                while stream.read(&mut ignored).await.is_ok_and(|read| read > 0) {}
-            }
-            Self::H2(send) => {
-                let _ = poll_fn(|cx| send.poll_reset(cx)).await;
-            }
+            Self::Http1(http1) => http1.closed().await,
+            Self::Http2(send) => _ = poll_fn(|cx| send.poll_reset(cx)).await,
         }
     }
 
     async fn write(&mut self, mut body: Bytes) -> Result<(), Gone> {
         match self {
-            Self::H1 { stream, chunked: true } => {
-                let size = format!("{:x}\r\n", body.len());
-                let mut chunk = Buf::chain(size.as_bytes(), body).chain(&b"\r\n"[..]);
-                stream.write_all_buf(&mut chunk).await.map_err(|_| Gone)?;
-                flush(stream).await.map_err(|_| Gone)
-            }
-            Self::H1 { stream, chunked: false } => {
-                stream.write_all_buf(&mut body).await.map_err(|_| Gone)?;
-                flush(stream).await.map_err(|_| Gone)
-            }
-            Self::H2(send) => {
+            Self::Http1(http1) => http1.write(body).await.map_err(|_| Gone),
+            Self::Http2(send) => {
                 while !body.is_empty() {
                     send.reserve_capacity(body.len());
                     let room = poll_fn(|cx| send.poll_capacity(cx)).await;
@@ -242,21 +228,10 @@ impl Io {
 
     async fn finish(&mut self) -> Result<(), Gone> {
         match self {
-            Self::H1 { stream, chunked } => {
-                if *chunked {
-                    stream.write_all(b"0\r\n\r\n").await.map_err(|_| Gone)?;
-                }
-                AsyncWriteExt::shutdown(stream).await.map_err(|_| Gone)
-            }
-            Self::H2(send) => send.send_data(Bytes::new(), true).map_err(|_| Gone),
+            Self::Http1(http1) => http1.finish().await.map_err(|_| Gone),
+            Self::Http2(send) => send.send_data(Bytes::new(), true).map_err(|_| Gone),
         }
     }
-}
-
-async fn flush(stream: &mut Stream) -> pingora::Result<()> {
-    stream.flush().await.map_err(|error| {
-        pingora::Error::because(pingora::ErrorType::WriteError, "flushing a stream", error)
-    })
 }
 
 fn internal(why: &'static str) -> Box<pingora::Error> {

@@ -40,9 +40,15 @@ impl Drain {
 
     /// Resolves when the drain begins.
     pub(crate) async fn begun(&self) {
+        self.last_turn().await;
+    }
+
+    /// Resolves when the drain begins, with the moment by which the last stream is to end.
+    pub(crate) async fn last_turn(&self) -> Instant {
         let mut window = self.0.window.subscribe();
         // The sender lives as long as we do.
-        let _ = window.wait_for(Option::is_some).await;
+        let window = window.wait_for(Option::is_some).await.ok().and_then(|window| *window);
+        window.unwrap_or_else(Instant::now)
     }
 
     /// Whether the drain has begun.

@@ -1,247 +1,222 @@
 //! [`Front`]: every request comes by here, and is sent where it belongs.
-//!
-//! Streams are taken out of pingora's hands and written by tasks of their own; everything else
-//! stays with pingora's proxy.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use bytes::BytesMut;
 use http::header::HOST;
 use http::{Method, Version};
+use pingora::apps::{HttpServerApp, ReusedHttpStream, ServerApp};
 use pingora::http::RequestHeader;
-use pingora::prelude::HttpPeer;
-use pingora::proxy::{ProxyHttp, Session};
-use pingora::{Error, ErrorType};
-use tokio::time::Instant;
+use pingora::protocols::http::ServerSession;
+use pingora::protocols::http::v2::server::{H2Options, default_h2_options};
+use pingora::server::ShutdownWatch;
+use tokio::time::timeout;
 
-use crate::config::{Config, Limits, Route, Stream};
-use crate::drain::{Drain, Draining};
-use crate::feeds::Feeds;
+use crate::ask::{self, Asked};
+use crate::client::{Client, IDLE, reuse, unread_session};
+use crate::config::{Route, Stream};
+use crate::connection::Connection;
 use crate::hold::{self, is_held};
-use crate::limits::{Connections, PerAddress};
-use crate::mux::{Mux, is_private};
-use crate::origin::{Answer, Origins};
-use crate::record::Records;
-use crate::relay;
-use crate::report::report_failure;
+use crate::mux::is_private;
+use crate::places::{Places, TOO_MANY_STREAMS};
 use crate::request::Request;
-use crate::router::Router;
-use crate::session::{fail, respond, take};
-use crate::{plain, shared, tunnel};
+use crate::session::{respond, take};
+use crate::{plain, relay, shared, tunnel};
 
-const TOO_MANY_STREAMS: &str = "This address has as many streams open as it may.\n";
-
-/// Sends every request where it belongs. Clones are the same.
-#[derive(Clone)]
+/// Sends every request of a listener where it belongs.
 pub(crate) struct Front {
-    router: Router,
-    feeds: Feeds,
-    mux: Mux,
-    limits: Limits,
-    streams: PerAddress,
-    connections: Connections,
-    drain: Drain,
+    places: Places,
+    http2: H2Options,
 }
 
-/// What is known of one request.
-pub(crate) struct Context {
-    /// Keeps the process from going before the request has been answered.
-    _draining: Draining,
+/// Where a request belongs that may be answered with a stream.
+enum Place {
+    Mux,
+    Shared(Arc<Route>),
+    Private(Arc<Route>),
 }
 
 impl Front {
-    pub(crate) fn new(
-        config: &Config,
-        origins: Arc<Origins>,
-        connections: Connections,
-        records: Records,
-        drain: Drain,
-    ) -> Self {
-        let router = Router::new(&config.route);
-        let feeds = Feeds::new(origins, records, config.limits.event_bytes.0);
-        Self {
-            mux: Mux::new(config, feeds.clone(), router.clone()),
-            streams: PerAddress::new(config.limits.streams_per_ip),
-            limits: config.limits.clone(),
-            router,
-            feeds,
-            connections,
-            drain,
+    pub(crate) fn new(places: Places, max_concurrent_streams: u32) -> Arc<Self> {
+        let mut http2 = default_h2_options();
+        http2.max_concurrent_streams(max_concurrent_streams);
+        Arc::new(Self { places, http2 })
+    }
+
+    /// Serves a connection until it ends, or until nothing is left of it but a stream.
+    pub(crate) async fn serve(self: &Arc<Self>, connection: Connection, going: &ShutdownWatch) {
+        if connection.is_http2() {
+            self.process_new(Box::new(connection), going).await;
+            return;
+        }
+        let mut open = Some(connection);
+        while let Some(connection) = open {
+            open = told(self.serve_next(connection).await).flatten();
         }
     }
 
-    /// Serves a GET that may be answered with a stream. Returns whether an answer was given.
-    async fn serve_stream(
-        &self,
-        session: &mut Session,
-        route: Arc<Route>,
-    ) -> pingora::Result<bool> {
-        let request = request(session);
-        let Some(counted) = self.streams.count(request.client) else {
-            return self.answer(session, 429, TOO_MANY_STREAMS).await;
+    /// Serves the next request of an HTTP/1 connection. Returns the connection if there may be
+    /// more.
+    async fn serve_next(&self, mut connection: Connection) -> pingora::Result<Option<Connection>> {
+        let mut came = BytesMut::new();
+        let most_bytes = self.places.limits.header_bytes.0;
+        let asked = tokio::select! {
+            asked = timeout(IDLE, ask::read(&mut connection, &mut came, most_bytes)) => asked,
+            () = self.places.drain.begun() => return Ok(None),
         };
-        if !is_private(&route, &request) {
-            let (feeds, draining) = (self.feeds.clone(), self.drain.join());
-            let session = take(session.as_downstream_mut());
-            self.spawn(counted, shared::serve(session, feeds, route, request, draining));
-            return Ok(true);
-        }
-        if is_held(&route, &request) {
-            let (feeds, draining) = (self.feeds.clone(), self.drain.join());
-            let session = take(session);
-            self.spawn(counted, hold::serve(session, feeds, route, request, draining));
-            return Ok(true);
-        }
-        match relay::ask(session.as_downstream_mut(), &self.feeds, &route, &request).await {
-            Some(Ok(Answer::Stream(response, head))) => {
-                let (feeds, draining) = (self.feeds.clone(), self.drain.join());
-                let session = take(session.as_downstream_mut());
-                let stream =
-                    relay::stream(session, feeds, route, request, response, head, draining);
-                self.spawn(counted, stream);
+        match asked {
+            Ok(Ok(Asked::Get(request))) => {
+                let version = request.version;
+                if let Some(place) = self.place(&request) {
+                    let client = Client::Http1 { connection, came, version };
+                    return self.answer(client, *request, place).await;
+                }
             }
-            Some(Ok(Answer::Other(response))) => {
-                plain::pass(session.as_downstream_mut(), response).await?;
-            }
-            Some(Err(error)) => {
-                report_failure(&route, &error);
-                fail(take(session.as_downstream_mut()), &request).await?;
-            }
-            None => session.set_keepalive(None),
+            Ok(Ok(Asked::Other)) => {}
+            Ok(Ok(Asked::Nothing) | Err(_)) | Err(_) => return Ok(None),
         }
-        Ok(true)
+        let mut session = unread_session(connection, came);
+        match session.read_request().await {
+            Ok(true) => self.serve_session(session).await,
+            Ok(false) => Ok(None),
+            Err(error) => {
+                if matches!(error.etype(), pingora::ErrorType::InvalidHTTPHeader) {
+                    session.respond_error(400).await?;
+                }
+                session.shutdown().await;
+                Ok(None)
+            }
+        }
     }
 
-    /// Runs a stream in a task of its own, which is all that is left of its request. It counts as
-    /// a connection: that of an HTTP/1 client is no longer counted elsewhere.
-    fn spawn(
+    /// Serves a request that pingora has read.
+    async fn serve_session(
         &self,
-        counted: impl Send + 'static,
-        stream: impl Future<Output = pingora::Result<()>> + Send + 'static,
-    ) {
-        let connection = self.connections.enter();
-        tokio::spawn(async move {
-            if let Err(error) = stream.await {
-                tracing::debug!(%error, "stream ended before it began");
+        mut session: Box<ServerSession>,
+    ) -> pingora::Result<Option<Connection>> {
+        let places = &self.places;
+        let has_body = !session.is_body_empty();
+        let head = session.req_header();
+        if let Some((status, text)) = refusal(head, places.limits.header_bytes.0) {
+            respond(*session, status, text).await?;
+            return Ok(None);
+        }
+        let request = Request::of_session(&session);
+        if places.mux.is_below(&request.path) {
+            places.mux.change(&mut session, request).await?;
+            return reuse(session).await;
+        }
+        let protocol = tunnel::wanted(head);
+        if head.method == Method::GET
+            && protocol.is_none()
+            && !has_body
+            && let Some(place) = self.place(&request)
+        {
+            return self.answer(Client::Session(session), request, place).await;
+        }
+        if places.mux.is_at(&request.path) {
+            if head.method == Method::GET && has_body {
+                respond(*session, 400, "A request that opens a stream by GET has no body.\n")
+                    .await?;
+                return Ok(None);
             }
-            drop((counted, connection));
-        });
+            places.open_mux(Client::Session(session), request).await?;
+            return Ok(None);
+        }
+        let Some(route) = places.router.find(&request.authority, &request.path).map(Arc::clone)
+        else {
+            respond(*session, 404, "No route is configured for this path.\n").await?;
+            return Ok(None);
+        };
+        let draining = places.drain.join();
+        if let Some(protocol) = protocol
+            && !has_body
+        {
+            let feeds = places.feeds.clone();
+            tunnel::serve(take(&mut session), feeds, route, request, protocol, draining).await?;
+            return Ok(None);
+        }
+        plain::serve(&mut session, places.feeds.origins(), &route, &request).await?;
+        reuse(session).await
     }
 
+    /// Where a GET without a body belongs, if it may be answered with a stream.
+    fn place(&self, request: &Request) -> Option<Place> {
+        let places = &self.places;
+        if places.mux.is_at(&request.path) {
+            return Some(Place::Mux);
+        }
+        let route = places.router.find(&request.authority, &request.path)?;
+        if route.stream == Stream::Off || places.mux.is_below(&request.path) {
+            return None;
+        }
+        let route = Arc::clone(route);
+        Some(if is_private(&route, request) { Place::Private(route) } else { Place::Shared(route) })
+    }
+
+    /// Answers a GET. Returns the connection of an HTTP/1 client that may ask for more.
     async fn answer(
         &self,
-        session: &mut Session,
-        status: u16,
-        text: &'static str,
-    ) -> pingora::Result<bool> {
-        respond(take(session.as_downstream_mut()), status, text).await?;
-        Ok(true)
+        client: Client,
+        request: Request,
+        place: Place,
+    ) -> pingora::Result<Option<Connection>> {
+        let places = &self.places;
+        let route = match &place {
+            Place::Mux => {
+                places.open_mux(client, request).await?;
+                return Ok(None);
+            }
+            Place::Shared(route) | Place::Private(route) => Arc::clone(route),
+        };
+        let Some(seat) = places.seat(&request) else {
+            client.respond(429, TOO_MANY_STREAMS).await?;
+            return Ok(None);
+        };
+        let feeds = places.feeds.clone();
+        if matches!(place, Place::Shared(_)) {
+            shared::serve(client, feeds, &places.hub, route, request, seat).await
+        } else if is_held(&route, &request) {
+            hold::serve(client, feeds, route, request, seat).await
+        } else {
+            relay::serve(client, feeds, route, request, seat).await
+        }
     }
 }
 
 #[async_trait]
-impl ProxyHttp for Front {
-    type CTX = Context;
-
-    fn new_ctx(&self) -> Context {
-        Context { _draining: self.drain.join() }
+impl HttpServerApp for Front {
+    /// Answers a request on an HTTP/2 connection.
+    async fn process_new_http(
+        self: &Arc<Self>,
+        session: ServerSession,
+        _going: &ShutdownWatch,
+    ) -> Option<ReusedHttpStream> {
+        told(self.serve_session(Box::new(session)).await);
+        None
     }
 
-    async fn request_filter(
-        &self,
-        session: &mut Session,
-        _context: &mut Context,
-    ) -> pingora::Result<bool> {
-        let head = session.req_header();
-        if head_bytes(head) > self.limits.header_bytes.0 {
-            let text = "The request's head is larger than limits.header_bytes allows.\n";
-            return self.answer(session, 431, text).await;
-        }
-        if !has_one_host(head) {
-            return self.answer(session, 400, "A request names one host.\n").await;
-        }
-        let protocol = tunnel::wanted(head);
-        let is_get = head.method == Method::GET && protocol.is_none();
-        let path = head.uri.path().to_owned();
-        let authority = authority(head);
-        let has_body = !session.as_downstream_mut().is_body_empty();
-        let is_get = is_get && !has_body;
-        if self.mux.is_below(&path) {
-            let request = request(session);
-            self.mux.change(session.as_downstream_mut(), request).await?;
-            return Ok(true);
-        }
-        if self.mux.is_at(&path) {
-            let request = request(session);
-            let Some(counted) = self.streams.count(request.client) else {
-                return self.answer(session, 429, TOO_MANY_STREAMS).await;
-            };
-            let mux = self.mux.clone();
-            self.spawn(
-                counted,
-                mux.serve(take(session.as_downstream_mut()), request, self.drain.join()),
-            );
-            return Ok(true);
-        }
-        let Some(route) = self.router.find(&authority, &path).map(Arc::clone) else {
-            return self.answer(session, 404, "No route is configured for this path.\n").await;
-        };
-        if let Some(protocol) = protocol
-            && !has_body
-        {
-            let request = request(session);
-            let (feeds, draining) = (self.feeds.clone(), self.drain.join());
-            let session = take(session.as_downstream_mut());
-            self.spawn((), tunnel::serve(session, feeds, route, request, protocol, draining));
-            return Ok(true);
-        }
-        if is_get && route.stream != Stream::Off {
-            return self.serve_stream(session, route).await;
-        }
-        let request = request(session);
-        plain::serve(session.as_downstream_mut(), self.feeds.origins(), &route, &request).await?;
-        Ok(true)
-    }
-
-    /// Never asked: every request has been answered by then.
-    async fn upstream_peer(
-        &self,
-        _session: &mut Session,
-        _context: &mut Context,
-    ) -> pingora::Result<Box<HttpPeer>> {
-        Err(Error::explain(ErrorType::InternalError, "the request has no answer"))
+    fn h2_options(&self) -> Option<H2Options> {
+        Some(self.http2.clone())
     }
 }
 
-fn request(session: &Session) -> Request {
-    let head = session.req_header();
-    Request {
-        authority: authority(head),
-        path: head.uri.path().to_owned(),
-        query: head.uri.query().map(str::to_owned),
-        headers: head.headers.clone(),
-        client: client(session),
-        tls: is_tls(session),
-        version: head.version,
-        arrived: Instant::now(),
+/// Tells what kept a request from being answered: mostly that its client has left.
+fn told<T>(result: pingora::Result<T>) -> Option<T> {
+    result.inspect_err(|error| tracing::debug!(%error, "no answer could be given")).ok()
+}
+
+/// What a request is answered that cannot be served, whatever its route.
+fn refusal(head: &RequestHeader, most_bytes: usize) -> Option<(u16, &'static str)> {
+    if head_bytes(head) > most_bytes {
+        let text = "The request's head is larger than limits.header_bytes allows.\n";
+        return Some((431, text));
     }
-}
-
-/// The host that the client named: in the request line (HTTP/2), or in the `Host` field.
-fn authority(head: &RequestHeader) -> String {
-    if let Some(authority) = head.uri.authority() {
-        return authority.to_string();
+    if !has_one_host(head) {
+        return Some((400, "A request names one host.\n"));
     }
-    let host = head.headers.get(HOST).and_then(|host| host.to_str().ok());
-    host.unwrap_or_default().to_owned()
-}
-
-fn client(session: &Session) -> Option<std::net::IpAddr> {
-    session.client_addr().and_then(|address| address.as_inet()).map(std::net::SocketAddr::ip)
-}
-
-fn is_tls(session: &Session) -> bool {
-    session.digest().is_some_and(|digest| digest.ssl_digest.is_some())
+    (head.method == Method::CONNECT).then_some((405, "No tunnels are built here.\n"))
 }
 
 /// Whether the request names its host as it must: where it names none, or several, the origin may

@@ -6,21 +6,21 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, ORIGIN};
 use http::{HeaderMap, HeaderValue};
-use pingora::protocols::http::ServerSession;
 use sse_layer::Event;
 use tokio::time::Instant;
 
 use crate::batch::Batch;
+use crate::client::{Client, reuse};
 use crate::config::{OnOriginError, Retry, Route};
+use crate::connection::Connection;
 use crate::downstream::{Downstream, End, KEEP_ALIVE, jitter};
-use crate::drain::Draining;
 use crate::feeds::Feeds;
+use crate::limits::Seat;
 use crate::origin::{Answer, Intake, OriginError, Response};
 use crate::plain;
 use crate::reconnect::{Reconnect, is_passing};
 use crate::record::Record;
 use crate::request::{LAST_EVENT_ID, Request};
-use crate::session::{fail, leave};
 use crate::source::for_clients;
 use crate::visit::Visit;
 
@@ -72,12 +72,12 @@ fn begin(route: &Route) -> Bytes {
 /// Answers a request that nobody else may have the answer to: the origin is asked anew whenever
 /// its stream ends, and the client sees one stream.
 pub(crate) async fn serve(
-    mut session: ServerSession,
+    mut client: Client,
     feeds: Feeds,
     route: Arc<Route>,
     mut request: Request,
-    draining: Draining,
-) -> pingora::Result<()> {
+    seat: Seat,
+) -> pingora::Result<Option<Connection>> {
     let last_event_id = request.headers.remove(LAST_EVENT_ID);
     let last_event_id = last_event_id.map(|id| Bytes::copy_from_slice(id.as_bytes()));
     let last_event_id = last_event_id.unwrap_or_default();
@@ -86,25 +86,29 @@ pub(crate) async fn serve(
     let mut asking = Box::pin(held.ask(&last_event_id));
     let first = tokio::select! {
         answer = &mut asking => Some(answer),
-        () = leave(&mut session) => return Ok(()),
+        () = client.leave() => return Ok(None),
         () = tokio::time::sleep(patience(&held.route)), if may_begin_early => None,
     };
     let (route, request) = (&held.route, &held.request);
     let (first, headers, begin) = match first {
         Some(Ok(Answer::Other(response))) if !is_passing(response.status) => {
+            let mut session = client.into_session().await?;
             plain::pass(&mut session, response).await?;
-            return session.finish().await.map(drop);
+            return reuse(session).await;
         }
         Some(Ok(Answer::Stream(response, head))) => {
             let headers = head.headers().clone();
             (Some(Ok(Answer::Stream(response, head))), headers, begin(route))
         }
-        Some(_) if !may_begin_early => return fail(session, request).await,
+        Some(_) if !may_begin_early => {
+            client.fail(request).await?;
+            return Ok(None);
+        }
         first => (first, headers(), early_begin(route)),
     };
     let recorded = held.feeds.records().open(route, request, None);
     let record = recorded.record();
-    let downstream = Downstream::open(session, &headers, route.keep_alive, draining).await?;
+    let downstream = Downstream::open(client, &headers, begin, route.keep_alive, seat).await?;
     let mut told = Told {
         downstream,
         visit: Visit::open(Arc::clone(&record.counts), Some(Arc::clone(record)), request),
@@ -112,7 +116,6 @@ pub(crate) async fn serve(
         retry: None,
     };
     let passed = async {
-        told.downstream.write(begin, std::future::pending()).await?;
         let first = match first {
             Some(first) => first,
             None => told.downstream.wait(&mut asking).await?,
@@ -125,7 +128,7 @@ pub(crate) async fn serve(
     };
     told.visit.end(end);
     told.downstream.end(end, None).await;
-    Ok(())
+    Ok(None)
 }
 
 /// A client's request, which is made as often as it takes.

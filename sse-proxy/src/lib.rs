@@ -34,18 +34,24 @@
 //! `trailing`, `tunnel` and `origin::group` know pingora.
 
 mod admin;
+mod ask;
 mod batch;
+mod client;
 pub mod config;
+mod connection;
 pub mod demo;
 mod downstream;
 mod drain;
 mod feeds;
 mod front;
 mod hold;
+mod http1;
+mod hub;
 mod limits;
 mod metrics;
 mod mux;
 mod origin;
+mod places;
 mod plain;
 mod reconnect;
 mod record;

@@ -8,6 +8,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
+use crate::drain::Draining;
+
 /// Counts client connections. Clones are the same.
 #[derive(Clone)]
 pub(crate) struct Connections(Arc<Count>);
@@ -49,6 +51,20 @@ impl Drop for Connection {
         let count = &self.0.0;
         count.open.fetch_sub(1, Ordering::Release);
         count.one_less.notify_waiters();
+    }
+}
+
+/// What a stream holds while it lasts: it is counted, and the process does not go without it.
+pub(crate) struct Seat {
+    _counted: Counted,
+    /// An HTTP/1 client's connection is not counted elsewhere once it has become a stream.
+    _connection: Connection,
+    pub(crate) draining: Draining,
+}
+
+impl Seat {
+    pub(crate) const fn new(counted: Counted, connection: Connection, draining: Draining) -> Self {
+        Self { _counted: counted, _connection: connection, draining }
     }
 }
 

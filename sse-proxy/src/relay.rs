@@ -4,27 +4,27 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::HeaderValue;
-use pingora::protocols::http::ServerSession;
 use sse_layer::Event;
 use tokio::time::Instant;
 
 use crate::batch::Batch;
+use crate::client::{Client, reuse};
 use crate::config::{Retry, Route};
+use crate::connection::Connection;
 use crate::downstream::{Downstream, End, jitter};
-use crate::drain::Draining;
 use crate::feeds::Feeds;
+use crate::limits::Seat;
 use crate::origin::{Answer, Intake, OriginError, Response, StreamHead};
 use crate::plain;
 use crate::record::Record;
 use crate::report::report_failure;
 use crate::request::{LAST_EVENT_ID, Request};
-use crate::session::{fail, leave};
 use crate::source::for_clients;
 use crate::visit::Visit;
 
 /// Asks the origin what the client asked. `None` if the client went away before the answer.
 pub(crate) async fn ask(
-    session: &mut ServerSession,
+    client: &mut Client,
     feeds: &Feeds,
     route: &Route,
     request: &Request,
@@ -37,61 +37,62 @@ pub(crate) async fn ask(
     };
     tokio::select! {
         answer = answer => Some(answer),
-        () = leave(session) => None,
+        () = client.leave() => None,
     }
 }
 
 /// Answers a request that nobody else may have the answer to.
 pub(crate) async fn serve(
-    mut session: ServerSession,
+    mut client: Client,
     feeds: Feeds,
     route: Arc<Route>,
     request: Request,
-    draining: Draining,
-) -> pingora::Result<()> {
-    match ask(&mut session, &feeds, &route, &request).await {
+    seat: Seat,
+) -> pingora::Result<Option<Connection>> {
+    match ask(&mut client, &feeds, &route, &request).await {
         Some(Ok(Answer::Stream(response, head))) => {
-            stream(session, feeds, route, request, response, head, draining).await
+            open(client, feeds, route, request, response, head, seat).await?;
+            Ok(None)
         }
         Some(Ok(Answer::Other(response))) => {
+            let mut session = client.into_session().await?;
             plain::pass(&mut session, response).await?;
-            session.finish().await.map(drop)
+            reuse(session).await
         }
         Some(Err(error)) => {
             report_failure(&route, &error);
-            fail(session, &request).await
+            client.fail(&request).await?;
+            Ok(None)
         }
-        None => Ok(()),
+        None => Ok(None),
     }
 }
 
-/// Passes the origin's stream on to its client.
-pub(crate) async fn stream(
-    session: ServerSession,
+/// Begins to pass the origin's stream on to its client, and leaves the rest to a task of its own.
+async fn open(
+    client: Client,
     feeds: Feeds,
     route: Arc<Route>,
     request: Request,
     response: Response,
     mut head: StreamHead,
-    draining: Draining,
+    seat: Seat,
 ) -> pingora::Result<()> {
     let recorded = feeds.records().open(&route, &request, None);
     let record = Arc::clone(recorded.record());
     let intake = Intake::new(&mut head, route.repair, feeds.event_bytes(), Arc::clone(&record));
-    let downstream = Downstream::open(session, head.headers(), route.keep_alive, draining).await?;
-    drop(head);
+    let begin = match route.retry {
+        Retry::Ours(retry) => Event::new().retry(jitter(retry)).to_bytes(),
+        Retry::Pass => Bytes::new(),
+    };
+    let downstream =
+        Downstream::open(client, head.headers(), begin, route.keep_alive, seat).await?;
     let visit = Visit::open(Arc::clone(&record.counts), Some(Arc::clone(&record)), &request);
-    drop(request);
-    let mut relay = Relay { downstream, response, intake, visit, record, is_first: true };
-    let mut end = relay.pass_all(&route).await.err().unwrap_or(End::OriginEnded);
-    let Relay { mut downstream, intake, visit, .. } = relay;
-    if end == End::OriginEnded {
-        let rest = intake.into_remainder();
-        let written = downstream.write(rest, std::future::pending()).await;
-        end = written.err().unwrap_or(End::OriginEnded);
-    }
-    visit.end(end);
-    downstream.end(end, None).await;
+    let relay = Relay { downstream, response, intake, visit, record, is_first: true };
+    tokio::spawn(async move {
+        relay.run(&route).await;
+        drop(recorded);
+    });
     Ok(())
 }
 
@@ -107,12 +108,21 @@ struct Relay {
 }
 
 impl Relay {
+    /// Passes the origin's stream on to its client.
+    async fn run(mut self, route: &Route) {
+        let mut end = self.pass_all(route).await.err().unwrap_or(End::OriginEnded);
+        let Self { mut downstream, intake, visit, .. } = self;
+        if end == End::OriginEnded {
+            let rest = intake.into_remainder();
+            let written = downstream.write(rest, std::future::pending()).await;
+            end = written.err().unwrap_or(End::OriginEnded);
+        }
+        visit.end(end);
+        downstream.end(end, None).await;
+    }
+
     /// Passes on what the origin sends, to its orderly end.
     async fn pass_all(&mut self, route: &Route) -> Result<(), End> {
-        if let Retry::Ours(retry) = route.retry {
-            let begin = Event::new().retry(jitter(retry)).to_bytes();
-            self.downstream.write(begin, std::future::pending()).await?;
-        }
         while let Some(chunk) = self.next(route).await? {
             self.intake.push(chunk);
             self.write_frames(route).await?;

@@ -4,8 +4,10 @@ use std::net::IpAddr;
 
 use bytes::Bytes;
 use form_urlencoded::Serializer;
-use http::header::{ACCEPT, AUTHORIZATION, COOKIE, HeaderName, ORIGIN};
+use http::header::{ACCEPT, AUTHORIZATION, COOKIE, HOST, HeaderName, ORIGIN};
 use http::{HeaderMap, HeaderValue, Version};
+use pingora::http::RequestHeader;
+use pingora::protocols::http::ServerSession;
 use tokio::time::Instant;
 
 use crate::config::{Route, ShareBy, without_port};
@@ -33,6 +35,21 @@ pub(crate) struct Request {
 }
 
 impl Request {
+    /// What was asked on this session.
+    pub(crate) fn of_session(session: &ServerSession) -> Self {
+        let head = session.req_header();
+        Self {
+            authority: authority(head),
+            path: head.uri.path().to_owned(),
+            query: head.uri.query().map(str::to_owned),
+            headers: head.headers.clone(),
+            client: client(session),
+            tls: is_tls(session),
+            version: head.version,
+            arrived: Instant::now(),
+        }
+    }
+
     /// Whether the client asked for events, as every browser's `EventSource` does.
     pub(crate) fn wants_events(&self) -> bool {
         self.headers.get_all(ACCEPT).iter().any(|accept| {
@@ -158,6 +175,23 @@ impl Request {
             .filter_map(|pair| pair.trim().split_once('='))
             .find_map(|(name, value)| (name == wanted).then_some(value))
     }
+}
+
+/// The host that the client named: in the request line (HTTP/2), or in the `Host` field.
+pub(crate) fn authority(head: &RequestHeader) -> String {
+    if let Some(authority) = head.uri.authority() {
+        return authority.to_string();
+    }
+    let host = head.headers.get(HOST).and_then(|host| host.to_str().ok());
+    host.unwrap_or_default().to_owned()
+}
+
+pub(crate) fn client(session: &ServerSession) -> Option<IpAddr> {
+    session.client_addr().and_then(|address| address.as_inet()).map(std::net::SocketAddr::ip)
+}
+
+pub(crate) fn is_tls(session: &ServerSession) -> bool {
+    session.digest().is_some_and(|digest| digest.ssl_digest.is_some())
 }
 
 /// Requests with equal keys are for the same feed.

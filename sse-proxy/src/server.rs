@@ -7,25 +7,24 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use pingora::apps::{HttpServerApp, ServerApp};
-use pingora::listeners::tls::Acceptor;
-use pingora::protocols::http::v2::server::default_h2_options;
-use pingora::protocols::l4::listener::Listener as Socket;
-use pingora::protocols::l4::stream::Stream;
-use pingora::proxy::HttpProxy;
 use pingora::server::configuration::ServerConf;
 use pingora::server::{
     ListenFds, RunArgs, Server, ShutdownSignal, ShutdownSignalWatch, ShutdownWatch,
 };
 use pingora::services::Service;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, watch};
+use tokio_rustls::TlsAcceptor;
 
 use crate::admin::Admin;
 use crate::config::{Config, Connections as MostConnections};
+use crate::connection::{Connection, Transport};
 use crate::drain::Drain;
 use crate::front::Front;
+use crate::hub::Hub;
 use crate::limits::Connections;
 use crate::origin::Origins;
+use crate::places::Places;
 use crate::record::Records;
 use crate::start::{StartError, bind};
 use crate::tls::server_config;
@@ -52,6 +51,7 @@ pub struct Proxy {
     origins: Arc<Origins>,
     entrances: Vec<Entrance>,
     admin: Option<(std::net::TcpListener, SocketAddr)>,
+    hub: Hub,
 }
 
 /// One bound address.
@@ -78,7 +78,7 @@ impl Proxy {
         }
         let admin = config.admin.map(|admin| bind(admin.address)).transpose()?;
         let origins = Arc::new(Origins::new(&config.route)?);
-        Ok(Self { config, origins, entrances, admin })
+        Ok(Self { config, origins, entrances, admin, hub: Hub::start(threads())? })
     }
 
     /// The bound admin address as a URL, with its real port.
@@ -99,7 +99,7 @@ impl Proxy {
     ///
     /// Blocks the thread. It must not be called from within an async runtime.
     pub fn run(self, stop: impl Future<Output = Stop> + Send + 'static) {
-        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let threads = threads();
         let conf = ServerConf {
             threads,
             grace_period_seconds: Some(0),
@@ -117,21 +117,23 @@ impl Proxy {
             Admin::new(socket, records.clone(), drain.clone(), Arc::clone(&asked))
         });
         let origins = Arc::clone(&self.origins);
-        let front = Front::new(&self.config, origins, connections.clone(), records, drain.clone());
+        let hub = self.hub.clone();
+        let places =
+            Places::new(&self.config, origins, connections.clone(), records, drain.clone(), hub);
         let mut server = Server::new_with_opt_and_conf(None, conf);
         server.bootstrap();
-        let conf = Arc::clone(&server.configuration);
         let (go, going) = watch::channel(false);
         server.add_service(Entrances {
             threads,
             doors: self
                 .entrances
                 .into_iter()
-                .map(|entrance| Door::new(entrance, &front, &conf, &connections, &going))
+                .map(|entrance| Door::new(entrance, &places, &connections, &going))
                 .collect(),
             admin,
             origins: self.origins,
             drain: drain.clone(),
+            hub: self.hub,
         });
         let shutdown_signal = Box::new(WhenStopped {
             stop: Mutex::new(Some(Box::pin(stop))),
@@ -148,6 +150,11 @@ impl std::fmt::Debug for Proxy {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_list().entries(self.urls()).finish()
     }
+}
+
+/// One for each core.
+fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// Half of the file descriptors that the process may open, after it has allowed itself all it can.
@@ -198,6 +205,7 @@ struct Entrances {
     admin: Option<Admin>,
     origins: Arc<Origins>,
     drain: Drain,
+    hub: Hub,
 }
 
 #[async_trait]
@@ -215,6 +223,7 @@ impl Service for Entrances {
         if let Some(admin) = self.admin.take() {
             tokio::spawn(admin.serve());
         }
+        tokio::spawn(self.hub.clone().end_with(self.drain.clone()));
         // The runtime lives as long as this does; what runs in it ends with the process.
         std::future::pending().await
     }
@@ -231,8 +240,8 @@ impl Service for Entrances {
 /// One address that is listened on.
 struct Door {
     socket: std::net::TcpListener,
-    acceptor: Option<Arc<Acceptor>>,
-    proxy: Arc<HttpProxy<Front>>,
+    acceptor: Option<TlsAcceptor>,
+    front: Arc<Front>,
     connections: Connections,
     going: ShutdownWatch,
 }
@@ -240,20 +249,14 @@ struct Door {
 impl Door {
     fn new(
         entrance: Entrance,
-        front: &Front,
-        conf: &Arc<ServerConf>,
+        places: &Places,
         connections: &Connections,
         going: &ShutdownWatch,
     ) -> Self {
-        let mut proxy = HttpProxy::new(front.clone(), Arc::clone(conf));
-        proxy.handle_init_modules();
-        let mut http2 = default_h2_options();
-        http2.max_concurrent_streams(entrance.max_concurrent_streams);
-        proxy.h2_options = Some(http2);
         Self {
             socket: entrance.socket,
-            acceptor: entrance.tls.map(|tls| Arc::new(Acceptor::from_server_config(tls))),
-            proxy: Arc::new(proxy),
+            acceptor: entrance.tls.map(TlsAcceptor::from),
+            front: Front::new(places.clone(), entrance.max_concurrent_streams),
             connections: connections.clone(),
             going: going.clone(),
         }
@@ -261,25 +264,27 @@ impl Door {
 
     /// Accepts connections until the drain begins.
     async fn open(self, drain: Drain) {
-        let socket = match tokio::net::TcpListener::from_std(self.socket) {
-            Ok(socket) => Socket::from(socket),
+        let socket = match TcpListener::from_std(self.socket) {
+            Ok(socket) => socket,
             Err(error) => return tracing::error!(%error, "cannot accept connections"),
         };
         loop {
             let accepted = tokio::select! {
                 accepted = async { self.connections.room().await; socket.accept().await } => accepted,
-                () = drain.begun() => break,
+                () = drain.begun() => return,
             };
             match accepted {
-                Ok(mut stream) => {
+                Ok((tcp, _)) => {
                     // An event is to leave when it is written, however small.
-                    let _ = stream.set_nodelay();
-                    let (acceptor, proxy) = (self.acceptor.clone(), Arc::clone(&self.proxy));
+                    let _ = tcp.set_nodelay(true);
+                    let (acceptor, front) = (self.acceptor.clone(), Arc::clone(&self.front));
                     let (counted, going) = (self.connections.enter(), self.going.clone());
                     // What was written to an HTTP/2 stream is sent by its connection.
                     let draining = drain.join();
                     tokio::spawn(async move {
-                        serve(stream, acceptor, proxy, going).await;
+                        if let Some(connection) = connect(tcp, acceptor).await {
+                            front.serve(connection, &going).await;
+                        }
                         drop((counted, draining));
                     });
                 }
@@ -289,28 +294,15 @@ impl Door {
                 }
             }
         }
-        // Connections that wait for a next request are closed.
-        self.proxy.http_cleanup().await;
     }
 }
 
-async fn serve(
-    stream: Stream,
-    acceptor: Option<Arc<Acceptor>>,
-    proxy: Arc<HttpProxy<Front>>,
-    going: ShutdownWatch,
-) {
-    let mut connection: Option<pingora::protocols::Stream> = match acceptor {
-        None => Some(Box::new(stream)),
-        Some(acceptor) => {
-            match tokio::time::timeout(HANDSHAKE, acceptor.tls_handshake(stream)).await {
-                Ok(Ok(stream)) => Some(Box::new(stream)),
-                Ok(Err(error)) => return tracing::debug!(%error, "TLS handshake failed"),
-                Err(_) => return tracing::debug!("TLS handshake took too long"),
-            }
-        }
-    };
-    while let Some(stream) = connection {
-        connection = proxy.process_new(stream, &going).await;
+async fn connect(tcp: TcpStream, acceptor: Option<TlsAcceptor>) -> Option<Connection> {
+    let Some(acceptor) = acceptor else { return Some(Connection::new(Transport::Plain(tcp))) };
+    match tokio::time::timeout(HANDSHAKE, acceptor.accept(tcp)).await {
+        Ok(Ok(tls)) => return Some(Connection::new(Transport::Tls(Box::new(tls)))),
+        Ok(Err(error)) => tracing::debug!(%error, "TLS handshake failed"),
+        Err(_) => tracing::debug!("TLS handshake took too long"),
     }
+    None
 }

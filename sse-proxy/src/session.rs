@@ -7,8 +7,6 @@ use pingora::http::ResponseHeader;
 use pingora::protocols::http::ServerSession;
 use pingora::protocols::http::subrequest::server::HttpSession as Placeholder;
 
-use crate::request::Request;
-
 /// Takes the client's session out of pingora's hands, which then has nothing left to do for this
 /// request.
 pub(crate) fn take(session: &mut ServerSession) -> ServerSession {
@@ -56,16 +54,6 @@ pub(crate) fn head(status: StatusCode, headers: &HeaderMap) -> pingora::Result<R
         head.append_header(name, value)?;
     }
     Ok(head)
-}
-
-/// There is no answer to pass on. A client that wants events is cut off, as the origin would have
-/// done: it comes back, while a status of ours would end its `EventSource` for good.
-pub(crate) async fn fail(mut session: ServerSession, request: &Request) -> pingora::Result<()> {
-    if !request.wants_events() {
-        return respond(session, 502, "The origin cannot be reached.\n").await;
-    }
-    session.shutdown().await;
-    Ok(())
 }
 
 /// Resolves when the client goes away. What it still sends is dropped.

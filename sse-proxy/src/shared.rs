@@ -4,36 +4,40 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::StatusCode;
-use pingora::http::ResponseHeader;
-use pingora::protocols::http::ServerSession;
 use sse_layer::Event;
 use sse_layer::feed::{Item, Lag, Reader, Status};
 
 use crate::batch::Batch;
+use crate::client::{Client, reuse};
 use crate::config::{Retry, Route};
+use crate::connection::Connection;
 use crate::downstream::{Downstream, End, KEEP_ALIVE, jitter};
-use crate::drain::Draining;
 use crate::feeds::{Feeds, start_after};
 use crate::hold::{self, early_begin, is_held, may_begin_early, patience};
+use crate::http1::Http1;
+use crate::hub::{Hub, Io, Newcomer};
+use crate::limits::Seat;
 use crate::request::Request;
-use crate::session::{fail, leave, respond};
 use crate::source::Opening;
 use crate::visit::Visit;
 use crate::{plain, relay};
 
-/// Answers a request with the feed that it is for.
+/// Answers a request with the feed that it is for. Returns the connection of an HTTP/1 client that
+/// may ask for more.
 pub(crate) async fn serve(
-    mut session: ServerSession,
+    mut client: Client,
     feeds: Feeds,
+    hub: &Hub,
     route: Arc<Route>,
     mut request: Request,
-    draining: Draining,
-) -> pingora::Result<()> {
+    seat: Seat,
+) -> pingora::Result<Option<Connection>> {
     let last_event_id = request.take_last_event_id();
     let mut reader = Reader::new(lag(&route));
     let joined = feeds.join(&route, &request, &mut reader, start_after(&last_event_id));
     let Ok(mut joined) = joined else {
-        return respond(session, 503, "This route has as many feeds open as it may.\n").await;
+        client.respond(503, "This route has as many feeds open as it may.\n").await?;
+        return Ok(None);
     };
     let may_begin_early = is_held(&route, &request) && may_begin_early(&request);
     let opened = async {
@@ -45,33 +49,30 @@ pub(crate) async fn serve(
     };
     let opening = tokio::select! {
         opening = opened => opening,
-        () = leave(&mut session) => return Ok(()),
+        () = client.leave() => return Ok(None),
     };
     let (headers, early) = match opening {
         Opening::Open(headers) => (headers, None),
         Opening::Refused(refusal) => match refusal.take() {
             Some(answer) => {
+                let mut session = client.into_session().await?;
                 plain::pass(&mut session, answer).await?;
-                session.finish().await?;
-                return Ok(());
+                return reuse(session).await;
             }
-            None if refusal.status == StatusCode::NO_CONTENT => return no_content(session).await,
+            None if refusal.status == StatusCode::NO_CONTENT => return client.no_content().await,
             None if is_held(&route, &request) => {
-                return hold::serve(session, feeds, route, request, draining).await;
+                return hold::serve(client, feeds, route, request, seat).await;
             }
-            None => return relay::serve(session, feeds, route, request, draining).await,
+            None => return relay::serve(client, feeds, route, request, seat).await,
         },
         Opening::Failed | Opening::Pending if may_begin_early => {
             (Arc::new(hold::headers()), Some(early_begin(&route)))
         }
-        Opening::Failed | Opening::Pending => return fail(session, &request).await,
+        Opening::Failed | Opening::Pending => {
+            client.fail(&request).await?;
+            return Ok(None);
+        }
     };
-    let mut downstream = Downstream::open(session, &headers, route.keep_alive, draining).await?;
-    let record = joined.record;
-    let mut visit = Visit::open(Arc::clone(&record.counts), Some(record), &request);
-    if !last_event_id.is_empty() {
-        visit.resumes();
-    }
     let begin = match route.retry {
         Retry::Ours(retry) => Some(jitter(retry)),
         Retry::Pass => joined.feed.retry(),
@@ -80,12 +81,30 @@ pub(crate) async fn serve(
     let begin = early.unwrap_or_else(|| {
         begin.map_or(Bytes::from_static(KEEP_ALIVE), |retry| Event::new().retry(retry).to_bytes())
     });
-    let end = match write_all(&mut downstream, &mut reader, begin, &mut visit).await {
-        Ok(end) | Err(end) => end,
-    };
-    visit.end(end);
-    downstream.end(end, None).await;
-    Ok(())
+    let record = joined.record;
+    let mut visit = Visit::open(Arc::clone(&record.counts), Some(record), &request);
+    if !last_event_id.is_empty() {
+        visit.resumes();
+    }
+    drop(request);
+    if let Client::Http1 { connection, version, .. } = client {
+        let http1 = Http1::open(connection, version, &headers, &begin).await?;
+        let (transport, framing) = http1.into_parts();
+        let io = Io::new(transport).map_err(|error| {
+            pingora::Error::because(pingora::ErrorType::InternalError, "taking a socket", error)
+        })?;
+        hub.adopt(Newcomer { io, framing, feed: joined.feed, reader, route, seat, visit });
+        return Ok(None);
+    }
+    let mut downstream = Downstream::open(client, &headers, begin, route.keep_alive, seat).await?;
+    tokio::spawn(async move {
+        let end = match write_all(&mut downstream, &mut reader, &mut visit).await {
+            Ok(end) | Err(end) => end,
+        };
+        visit.end(end);
+        downstream.end(end, None).await;
+    });
+    Ok(None)
 }
 
 /// The route's bounds on how far a reader may fall behind.
@@ -97,10 +116,8 @@ pub(crate) fn lag(route: &Route) -> Lag {
 async fn write_all(
     downstream: &mut Downstream,
     reader: &mut Reader,
-    begin: Bytes,
     visit: &mut Visit,
 ) -> Result<End, End> {
-    downstream.write(begin, lagged(reader)).await?;
     let mut items = Vec::new();
     loop {
         if downstream.wait(reader.next(&mut items)).await?.is_err() {
@@ -138,12 +155,4 @@ async fn write_all(
 pub(crate) async fn lagged(reader: &mut Reader) -> End {
     reader.lagged().await;
     End::Lagged
-}
-
-/// Tells a client what the origin told another one: that no more is to come.
-async fn no_content(mut session: ServerSession) -> pingora::Result<()> {
-    let head = ResponseHeader::build(StatusCode::NO_CONTENT, None)?;
-    session.write_response_header(Box::new(head)).await?;
-    session.finish().await?;
-    Ok(())
 }

@@ -47,17 +47,29 @@ impl Visit {
     /// Counts a batch that has been written. `came`: when the origin had sent it.
     pub(crate) fn wrote(&mut self, events: u64, bytes: usize, came: Option<Instant>) {
         let bytes = bytes as u64;
-        self.resumed("history");
-        if self.events == 0 && events > 0 {
-            self.counts.total.first_event.observe(self.arrived.elapsed().as_secs_f64());
-        }
-        self.events += events;
-        self.bytes += bytes;
+        self.took(events, bytes);
         self.counts.events_out.inc_by(events);
         self.counts.bytes_out.inc_by(bytes);
         if let Some(came) = came {
             self.counts.total.delivery.observe(came.elapsed().as_secs_f64());
         }
+    }
+
+    /// Notes a batch that has been written, and is counted by whoever wrote it to many.
+    pub(crate) fn took(&mut self, events: u64, bytes: u64) {
+        if self.is_resuming {
+            self.resumed("history");
+        }
+        if self.events == 0 && events > 0 {
+            self.counts.total.first_event.observe(self.arrived.elapsed().as_secs_f64());
+        }
+        self.events += events;
+        self.bytes += bytes;
+    }
+
+    /// What is counted of its route.
+    pub(crate) const fn counts(&self) -> &Arc<RouteMetrics> {
+        &self.counts
     }
 
     /// Counts that the client was told of a gap.

@@ -73,6 +73,12 @@ impl Entry {
         self.cursor
     }
 
+    /// When it was published.
+    #[must_use]
+    pub const fn published(&self) -> Instant {
+        self.at
+    }
+
     /// The frame for a reader of this feed alone.
     #[must_use]
     pub const fn frame(&self) -> &Frame {

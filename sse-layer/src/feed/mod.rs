@@ -46,6 +46,7 @@ mod tap;
 mod tests;
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -268,6 +269,21 @@ impl Feed {
     fn leave(&self, key: usize) {
         lock(&self.0.readers).try_remove(key);
         self.0.reader_count.send_modify(|count| *count = count.saturating_sub(1));
+    }
+}
+
+/// Clones are the same feed, and equal.
+impl PartialEq for Feed {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Feed {}
+
+impl Hash for Feed {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        Arc::as_ptr(&self.0).hash(state);
     }
 }
 

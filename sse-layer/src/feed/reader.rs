@@ -119,11 +119,36 @@ impl Reader {
     /// before. That never happens in feeds with another policy than
     /// [`LagPolicy::Resume`](super::LagPolicy::Resume).
     pub async fn lagged(&mut self) -> Lagged {
-        poll_fn(|cx| {
-            self.signal.register(cx.waker());
-            self.lagging().map_or(Poll::Pending, Poll::Ready)
-        })
-        .await
+        poll_fn(|cx| self.poll_lagged(cx)).await
+    }
+
+    /// The poll form of [`lagged`](Self::lagged).
+    pub fn poll_lagged(&mut self, cx: &mut Context<'_>) -> Poll<Lagged> {
+        self.signal.register(cx.waker());
+        self.lagging().map_or(Poll::Pending, Poll::Ready)
+    }
+
+    /// How far the reader has got in the feed with this number: everything of the feed up to here
+    /// has been handed out, nothing after it. `None` if it reads no such feed.
+    ///
+    /// Another reader that subscribes [after](Start::After) this position goes on where this one
+    /// stands.
+    ///
+    /// ```
+    /// use sse_layer::Event;
+    /// use sse_layer::feed::{FeedOptions, Lag, Log, Reader, Start};
+    ///
+    /// let log = Log::new();
+    /// let feed = log.feed(FeedOptions::default());
+    /// let mut reader = Reader::new(Lag::default());
+    /// let number = reader.subscribe(&feed, Start::Live);
+    /// let before = log.cursor();
+    /// feed.publish(Event::new().data("not yet handed out"));
+    /// assert_eq!(reader.position(number), Some(before));
+    /// ```
+    #[must_use]
+    pub fn position(&self, feed: usize) -> Option<Cursor> {
+        self.taps.get(feed).map(Tap::position)
     }
 
     fn lagging(&self) -> Option<Lagged> {

@@ -71,6 +71,11 @@ impl Tap {
         self.feed.0.log.visible()
     }
 
+    /// Everything up to here has been handed out.
+    pub(super) fn position(&self) -> Cursor {
+        Cursor { epoch: self.feed.0.log.epoch(), seq: self.after.seq }
+    }
+
     /// Whether there is a gap to tell, which is then told.
     pub(super) fn take_gap(&mut self) -> bool {
         std::mem::take(&mut self.gap)

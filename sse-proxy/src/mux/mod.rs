@@ -16,13 +16,14 @@ use sse_layer::feed::{Epoch, Start};
 use sse_layer::mux::{self, ChangeRequest, MuxStream, Sid, Streams, Wanted, is_name, wire};
 
 use self::stream::{Change, Changing};
+use crate::client::Client;
 use crate::config::{Config, Route, Stream};
 use crate::downstream::jitter;
-use crate::drain::Draining;
 use crate::feeds::Feeds;
+use crate::limits::Seat;
 use crate::request::Request;
 use crate::router::Router;
-use crate::session::{answer, respond};
+use crate::session::answer;
 use crate::shared::lag;
 use crate::visit::Visit;
 
@@ -58,40 +59,41 @@ impl Mux {
     /// Opens a stream.
     pub(crate) async fn serve(
         self,
-        mut session: ServerSession,
+        mut client: Client,
         mut request: Request,
-        draining: Draining,
+        seat: Seat,
     ) -> pingora::Result<()> {
-        let wanted = match session.req_header().method {
-            Method::GET => {
-                let after = String::from_utf8_lossy(&request.take_last_event_id()).into_owned();
-                mux::Request::of_query(request.query.as_deref().unwrap_or_default(), &after)
-            }
-            Method::POST => {
-                let body = match body::read(&mut session).await {
-                    Ok(body) => body,
-                    Err((status, text)) => return respond(session, status, text).await,
-                };
-                match mux::Request::of_json(&body) {
-                    Ok(wanted) => wanted,
-                    Err(_) => {
-                        let help = "Expected JSON, as in {\"feeds\":[[\"/a\",null]]}.\n";
-                        return respond(session, 400, help).await;
+        let wanted =
+            match client.session().map(|session| (session.req_header().method.clone(), session)) {
+                None | Some((Method::GET, _)) => {
+                    let after = String::from_utf8_lossy(&request.take_last_event_id()).into_owned();
+                    mux::Request::of_query(request.query.as_deref().unwrap_or_default(), &after)
+                }
+                Some((Method::POST, session)) => {
+                    let body = match body::read(session).await {
+                        Ok(body) => body,
+                        Err((status, text)) => return client.respond(status, text).await,
+                    };
+                    match mux::Request::of_json(&body) {
+                        Ok(wanted) => wanted,
+                        Err(_) => {
+                            let help = "Expected JSON, as in {\"feeds\":[[\"/a\",null]]}.\n";
+                            return client.respond(400, help).await;
+                        }
                     }
                 }
-            }
-            _ => {
-                let text = "Multiplexed streams are opened by GET or POST.\n";
-                session.set_keepalive(None);
-                return answer(&mut session, 405, &[(ALLOW, "GET, POST")], text).await;
-            }
-        };
+                Some((_, session)) => {
+                    let text = "Multiplexed streams are opened by GET or POST.\n";
+                    session.set_keepalive(None);
+                    return answer(session, 405, &[(ALLOW, "GET, POST")], text).await;
+                }
+            };
         if wanted.feeds.is_empty() {
             let help = "Name the feeds to read, as in ?feed=/a&feed=/b.\n";
-            return respond(session, 400, help).await;
+            return client.respond(400, help).await;
         }
         if wanted.feeds.len() > self.max_feeds {
-            return respond(session, 400, "Too many feeds for one stream.\n").await;
+            return client.respond(400, "Too many feeds for one stream.\n").await;
         }
         let place = self.streams.enter(&request.headers);
         let epoch = self.epoch();
@@ -109,7 +111,7 @@ impl Mux {
         }
         // Private feeds are opened under the request itself, so nothing of it is held any longer.
         drop((request, wanted));
-        changing.write(session, begin.freeze(), draining, visit).await
+        changing.open(client, begin.freeze(), seat, visit).await
     }
 
     /// Changes a stream that is open. The client's connection can serve another request.

@@ -1,14 +1,14 @@
 //! [`Changing`]: a multiplexed stream, which its client can change.
 
 use bytes::{Bytes, BytesMut};
-use pingora::protocols::http::ServerSession;
 use sse_layer::feed::Start;
 use sse_layer::mux::{ChangeRequest, MuxStream, Piece, Place, Wanted, wire};
 
 use super::Mux;
+use crate::client::Client;
 use crate::downstream::{Downstream, End};
-use crate::drain::Draining;
 use crate::hold;
+use crate::limits::Seat;
 use crate::request::Request;
 use crate::visit::Visit;
 
@@ -64,33 +64,35 @@ impl Changing {
         }
     }
 
-    /// Writes the stream to its client, to its end.
-    pub(super) async fn write(
-        mut self,
-        session: ServerSession,
+    /// Begins to write the stream to its client, and leaves the rest to a task of its own.
+    pub(super) async fn open(
+        self,
+        client: Client,
         begin: Bytes,
-        draining: Draining,
-        mut visit: Visit,
+        seat: Seat,
+        visit: Visit,
     ) -> pingora::Result<()> {
         let keep_alive = std::time::Duration::from_secs(15);
-        let mut downstream =
-            Downstream::open(session, &hold::headers(), keep_alive, draining).await?;
-        let Err(end) = self.write_all(&mut downstream, begin, &mut visit).await;
+        let downstream =
+            Downstream::open(client, &hold::headers(), begin, keep_alive, seat).await?;
+        tokio::spawn(self.write(downstream, visit));
+        Ok(())
+    }
+
+    async fn write(mut self, mut downstream: Downstream, mut visit: Visit) {
+        let Err(end) = self.write_all(&mut downstream, &mut visit).await;
         visit.end(end);
         // Whatever becomes of the rest, nobody can change it any more.
         drop(self);
         downstream.end(end, Some(wire::bye().to_bytes())).await;
-        Ok(())
     }
 
     /// The client is kept even if every feed is over, as it would only ask for them again.
     async fn write_all(
         &mut self,
         downstream: &mut Downstream,
-        begin: Bytes,
         visit: &mut Visit,
     ) -> Result<std::convert::Infallible, End> {
-        downstream.write(begin, std::future::pending()).await?;
         loop {
             let piece = match downstream.wait(self.next()).await? {
                 Next::Piece(piece) => piece,

@@ -1,0 +1,117 @@
+//! [`Http1`]: an HTTP/1 response that is a stream, on the connection that it is the last of.
+
+use std::io;
+
+use bytes::{Buf, Bytes, BytesMut};
+use http::header::{CONNECTION, TRANSFER_ENCODING};
+use http::{HeaderMap, StatusCode, Version};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use crate::connection::{Connection, Transport};
+use crate::session::head;
+
+/// The end of a chunked body.
+pub(crate) const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
+
+/// A response that is a stream: its head is written, its body is being written.
+pub(crate) struct Http1 {
+    connection: Connection,
+    framing: Framing,
+}
+
+/// How the end of a body is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Framing {
+    /// By a last chunk.
+    Chunked,
+    /// By the connection's end: HTTP/1.0 knows nothing else.
+    Close,
+}
+
+impl Framing {
+    /// The body's next piece, as it goes over the wire.
+    pub(crate) fn frame(self, piece: &[u8]) -> Bytes {
+        let mut out = BytesMut::with_capacity(piece.len() + 16);
+        self.frame_to(piece, &mut out);
+        out.freeze()
+    }
+
+    fn frame_to(self, piece: &[u8], out: &mut BytesMut) {
+        match self {
+            // An empty chunk would be the last.
+            _ if piece.is_empty() => {}
+            Self::Chunked => {
+                out.extend_from_slice(format!("{:x}\r\n", piece.len()).as_bytes());
+                out.extend_from_slice(piece);
+                out.extend_from_slice(b"\r\n");
+            }
+            Self::Close => out.extend_from_slice(piece),
+        }
+    }
+}
+
+impl Http1 {
+    /// Writes the head, 200 with `headers`, and the beginning of the body.
+    pub(crate) async fn open(
+        connection: Connection,
+        version: Version,
+        headers: &HeaderMap,
+        begin: &[u8],
+    ) -> pingora::Result<Self> {
+        let mut head = head(StatusCode::OK, headers)?;
+        let framing = if version >= Version::HTTP_11 { Framing::Chunked } else { Framing::Close };
+        if framing == Framing::Chunked {
+            head.insert_header(TRANSFER_ENCODING, "chunked")?;
+        }
+        head.insert_header(CONNECTION, "close")?;
+        let mut out = BytesMut::with_capacity(512 + begin.len());
+        out.extend_from_slice(b"HTTP/1.1 200 OK\r\n");
+        head.header_to_h1_wire(&mut out);
+        out.extend_from_slice(b"\r\n");
+        framing.frame_to(begin, &mut out);
+        let mut http1 = Self { connection, framing };
+        let written = http1.write_all(out.freeze()).await;
+        written.map_err(|error| {
+            pingora::Error::because(pingora::ErrorType::WriteError, "beginning a stream", error)
+        })?;
+        Ok(http1)
+    }
+
+    pub(crate) fn into_parts(self) -> (Transport, Framing) {
+        (self.connection.into_transport(), self.framing)
+    }
+
+    /// Resolves when the client has gone away.
+    pub(crate) async fn closed(&mut self) {
+        // What a client goes on sending on this connection is nothing to us.
+        let mut ignored = [0; 64];
+        while self.connection.read(&mut ignored).await.is_ok_and(|read| read > 0) {}
+    }
+
+    /// Writes the body's next piece.
+    pub(crate) async fn write(&mut self, piece: Bytes) -> io::Result<()> {
+        if piece.is_empty() {
+            return Ok(());
+        }
+        match self.framing {
+            Framing::Chunked => {
+                let size = format!("{:x}\r\n", piece.len());
+                self.write_all(Buf::chain(size.as_bytes(), piece).chain(&b"\r\n"[..])).await
+            }
+            Framing::Close => self.write_all(piece).await,
+        }
+    }
+
+    /// Ends the response in good order.
+    pub(crate) async fn finish(&mut self) -> io::Result<()> {
+        if self.framing == Framing::Chunked {
+            self.connection.write_all(LAST_CHUNK).await?;
+        }
+        self.connection.shutdown().await
+    }
+
+    async fn write_all(&mut self, mut bytes: impl Buf) -> io::Result<()> {
+        self.connection.write_all_buf(&mut bytes).await?;
+        self.connection.flush().await
+    }
+}

@@ -1,0 +1,88 @@
+//! [`Hub`]: writes the streams of all HTTP/1 readers of shared feeds.
+//!
+//! A task per reader would be woken for each event, look at the feed, and find there what all the
+//! others find. So a few threads, one for each core, own the readers' sockets instead:
+//!
+//! ```text
+//! feed --> Group (one Reader for all who have everything) --> one framed batch --> Slot, Slot, ...
+//!     \--> Slot with a Reader of its own, until it has everything too
+//! ```
+//!
+//! A [`Group`](group::Group) reads a feed once on behalf of all its members, and writes the same
+//! bytes to each. A [`Slot`](slot::Slot) that comes back with a last id, or whose socket does not
+//! take a batch whole, reads on by itself from just where it stands, and joins the group (again)
+//! when there is nothing more for it and for the group.
+//!
+//! Nothing is queued for a reader but the batch that its socket did not take; how far it may fall
+//! behind is the feed's bound on lag.
+
+mod batch;
+mod deliver;
+mod group;
+mod io;
+mod mailbox;
+mod members;
+mod slot;
+mod timers;
+mod writer;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+pub(crate) use self::io::Io;
+use self::mailbox::{Letter, Mailbox};
+pub(crate) use self::slot::Newcomer;
+use self::writer::Writer;
+use crate::drain::Drain;
+use crate::start::StartError;
+
+/// Writes the streams of many readers. Clones are the same; the threads end with the last one.
+#[derive(Clone)]
+pub(crate) struct Hub(Arc<Shared>);
+
+struct Shared {
+    writers: Vec<Arc<Mailbox>>,
+    /// Whose turn it is to get a reader.
+    next: AtomicUsize,
+}
+
+impl Hub {
+    /// Starts `threads` writers.
+    pub(crate) fn start(threads: usize) -> Result<Self, StartError> {
+        let start = |number| {
+            let (writer, mailbox) = Writer::new()?;
+            std::thread::Builder::new()
+                .name(format!("writer-{number}"))
+                .spawn(move || writer.run())?;
+            Ok(mailbox)
+        };
+        let writers = (0..threads.max(1)).map(start).collect::<std::io::Result<_>>();
+        let writers =
+            writers.map_err(|error| StartError::new("no writer thread can be started", &error))?;
+        Ok(Self(Arc::new(Shared { writers, next: AtomicUsize::new(0) })))
+    }
+
+    /// Takes a reader's stream over.
+    pub(crate) fn adopt(&self, newcomer: Newcomer) {
+        let number = self.0.next.fetch_add(1, Ordering::Relaxed) % self.0.writers.len();
+        if let Some(writer) = self.0.writers.get(number) {
+            writer.post(Letter::Adopt(Box::new(newcomer)));
+        }
+    }
+
+    /// Has the streams end when a drain begins, each at its turn.
+    pub(crate) async fn end_with(self, drain: Drain) {
+        let last_turn = drain.last_turn().await;
+        for writer in &self.0.writers {
+            writer.post(Letter::Drain { last_turn });
+        }
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        for writer in &self.writers {
+            writer.post(Letter::Stop);
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! [`Slot`]: one reader's stream.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use sse_layer::Event;
+use sse_layer::feed::{Feed, Item, Lagged, Reader};
+
+use super::io::Io;
+use super::timers::Moment;
+use crate::config::Route;
+use crate::downstream::{DRAIN_RETRY, End, jitter};
+use crate::http1::{Framing, LAST_CHUNK};
+use crate::limits::Seat;
+use crate::visit::Visit;
+
+/// How far the silence before a keep-alive may be off the configured one, so that the comments of
+/// many readers do not all fall due together.
+const KEEP_ALIVE_JITTER: f64 = 0.1;
+
+/// A reader whose head and beginning are written, and whose stream the hub is to write.
+pub(crate) struct Newcomer {
+    pub(crate) io: Io,
+    pub(crate) framing: Framing,
+    pub(crate) feed: Feed,
+    pub(crate) reader: Reader,
+    pub(crate) route: Arc<Route>,
+    pub(crate) seat: Seat,
+    pub(crate) visit: Visit,
+}
+
+/// One reader's stream.
+pub(super) struct Slot {
+    pub(super) io: Io,
+    pub(super) framing: Framing,
+    /// The readers of the same feed.
+    pub(super) group: usize,
+    pub(super) place: Place,
+    /// Tells it from another that had the same number before.
+    pub(super) born: u32,
+    /// When something was written to it last.
+    pub(super) quiet_since: Moment,
+    pub(super) route: Arc<Route>,
+    pub(super) visit: Visit,
+    _seat: Seat,
+}
+
+/// How a slot comes by its events.
+pub(super) enum Place {
+    /// As the group's member with this number.
+    Member(usize),
+    /// By itself.
+    Alone(Box<Alone>),
+}
+
+/// A slot that has not got everything that its group has.
+pub(super) struct Alone {
+    pub(super) reader: Reader,
+    pub(super) waker: Waker,
+    /// What it is to get next.
+    pub(super) due: VecDeque<Item>,
+    /// What its socket did not take.
+    pub(super) rest: Bytes,
+    /// Whether the socket takes nothing for now.
+    pub(super) is_blocked: bool,
+    /// Whether the feed ends with `rest`.
+    pub(super) is_last: bool,
+    /// Whether it is told when the group can be joined.
+    pub(super) is_waiting: bool,
+}
+
+impl Alone {
+    pub(super) fn new(reader: Reader, waker: Waker) -> Box<Self> {
+        Box::new(Self {
+            reader,
+            waker,
+            due: VecDeque::new(),
+            rest: Bytes::new(),
+            is_blocked: false,
+            is_last: false,
+            is_waiting: false,
+        })
+    }
+
+    /// Asks for more, if there is nothing left to get.
+    pub(super) fn poll(&mut self) -> Poll<Result<(), Lagged>> {
+        if !self.due.is_empty() {
+            return Poll::Ready(Ok(()));
+        }
+        poll(&mut self.reader, &self.waker, &mut self.due)
+    }
+
+    /// Whether the reader is too far behind to be waited for.
+    pub(super) fn has_lagged(&mut self) -> bool {
+        self.reader.poll_lagged(&mut Context::from_waker(&self.waker)).is_ready()
+    }
+}
+
+/// Asks a reader for what is due.
+pub(super) fn poll(
+    reader: &mut Reader,
+    waker: &Waker,
+    due: &mut VecDeque<Item>,
+) -> Poll<Result<(), Lagged>> {
+    let mut items = Vec::new();
+    let polled = reader.poll_next(&mut Context::from_waker(waker), &mut items);
+    due.extend(items);
+    polled
+}
+
+impl Slot {
+    pub(super) fn new(
+        io: Io,
+        (framing, route, seat, visit): (Framing, Arc<Route>, Seat, Visit),
+        group: usize,
+        alone: Box<Alone>,
+        born: u32,
+        now: Moment,
+    ) -> Self {
+        let place = Place::Alone(alone);
+        Self { io, framing, group, place, born, quiet_since: now, route, visit, _seat: seat }
+    }
+
+    pub(super) fn alone(&mut self) -> Option<&mut Alone> {
+        match &mut self.place {
+            Place::Alone(alone) => Some(alone),
+            Place::Member(_) => None,
+        }
+    }
+
+    /// How long a silence may be, drawn anew each time; `None` for as long as it will.
+    pub(super) fn patience(&self) -> Option<Moment> {
+        let keep_alive = self.route.keep_alive;
+        if keep_alive.is_zero() {
+            return None;
+        }
+        let off = 1.0 - KEEP_ALIVE_JITTER + 2.0 * KEEP_ALIVE_JITTER * fastrand::f64();
+        Some(millis(keep_alive.mul_f64(off)))
+    }
+
+    /// Ends the response as the reason asks for: in good order, or cut off so that the client sees
+    /// that something is missing.
+    pub(super) fn finish(&mut self, end: End) {
+        let mut last = BytesMut::new();
+        match end {
+            End::Drained => {
+                let retry = Event::new().retry(jitter(DRAIN_RETRY)).to_bytes();
+                last.extend_from_slice(&self.framing.frame(&retry));
+            }
+            End::OriginEnded => {}
+            End::Left | End::Lagged | End::OriginFailed => return,
+        }
+        if self.alone().is_some_and(|alone| alone.is_blocked) {
+            // In the midst of something: it cannot end in good order.
+            return;
+        }
+        if self.framing == Framing::Chunked {
+            last.extend_from_slice(LAST_CHUNK);
+        }
+        let mut last = last.freeze();
+        if self.io.write(&mut last).is_ok_and(|all| all) {
+            self.io.finish();
+        }
+    }
+}
+
+/// A duration in whole milliseconds.
+pub(super) fn millis(duration: Duration) -> Moment {
+    Moment::try_from(duration.as_millis()).unwrap_or(Moment::MAX)
+}

@@ -1,0 +1,70 @@
+//! [`Timers`]: when a slot is to be looked at again.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// When slots are to be looked at again. One heap for all: a slot has one entry, which is looked at
+/// when it is due and put off if the slot has been written to meanwhile.
+pub(super) struct Timers {
+    begun: Instant,
+    due: BinaryHeap<Reverse<(Moment, Alarm)>>,
+}
+
+/// Milliseconds since the writer began.
+pub(super) type Moment = u64;
+
+/// What is to be looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Alarm {
+    pub(super) slot: usize,
+    /// Tells a slot from one that had the same number before.
+    pub(super) born: u32,
+    pub(super) what: What,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum What {
+    /// Whether it has been silent for long.
+    Silence,
+    /// It is its turn to end.
+    Turn,
+}
+
+impl Timers {
+    pub(super) fn new() -> Self {
+        Self { begun: Instant::now(), due: BinaryHeap::new() }
+    }
+
+    pub(super) fn now(&self) -> Moment {
+        self.at(Instant::now())
+    }
+
+    pub(super) fn at(&self, instant: Instant) -> Moment {
+        let since = instant.saturating_duration_since(self.begun);
+        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    }
+
+    pub(super) fn set(&mut self, moment: Moment, alarm: Alarm) {
+        self.due.push(Reverse((moment, alarm)));
+    }
+
+    /// How long until the next one is due.
+    pub(super) fn wait(&self) -> Option<Duration> {
+        let Reverse((moment, _)) = self.due.peek()?;
+        // A millisecond more than is left, or it would be asked again within the same one.
+        let left = moment.saturating_sub(self.now());
+        Some(Duration::from_millis(left))
+    }
+
+    /// The next one that is due.
+    pub(super) fn next(&mut self, now: Moment) -> Option<Alarm> {
+        let Reverse((moment, _)) = self.due.peek()?;
+        if *moment > now {
+            return None;
+        }
+        self.due.pop().map(|Reverse((_, alarm))| alarm)
+    }
+}

@@ -1,0 +1,232 @@
+//! [`Writer`]: a thread that writes the streams of many readers.
+
+use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mio::{Events, Poll as Selector, Token};
+use slab::Slab;
+use sse_layer::feed::Feed;
+use tokio::time::Instant;
+
+use super::group::Group;
+use super::io::Presence;
+use super::mailbox::{Key, LETTERS, Letter, Mailbox};
+use super::slot::{Alone, Newcomer, Slot};
+use super::timers::{Alarm, Moment, Timers, What};
+use crate::config::Route;
+use crate::downstream::{End, KEEP_ALIVE};
+use crate::metrics::RouteMetrics;
+use crate::shared::lag;
+
+/// How many events of sockets are looked at in one go.
+const EVENTS: usize = 1024;
+
+/// A thread that writes the streams of many readers. What it does for them is in `deliver`.
+pub(super) struct Writer {
+    selector: Selector,
+    mailbox: Arc<Mailbox>,
+    pub(super) slots: Slab<Slot>,
+    pub(super) groups: Slab<Group>,
+    group_of: HashMap<Feed, usize>,
+    /// The groups that have something to write.
+    pub(super) queue: VecDeque<usize>,
+    timers: Timers,
+    pub(super) now: Moment,
+    /// How many slots there ever were, as far as it fits.
+    born: u32,
+    /// When the last stream ends, once there is a drain.
+    last_turn: Option<Instant>,
+}
+
+impl Writer {
+    pub(super) fn new() -> io::Result<(Self, Arc<Mailbox>)> {
+        let selector = Selector::new()?;
+        let mailbox = Mailbox::new(selector.registry())?;
+        let writer = Self {
+            selector,
+            mailbox: Arc::clone(&mailbox),
+            slots: Slab::new(),
+            groups: Slab::new(),
+            group_of: HashMap::new(),
+            queue: VecDeque::new(),
+            timers: Timers::new(),
+            now: 0,
+            born: 0,
+            last_turn: None,
+        };
+        Ok((writer, mailbox))
+    }
+
+    /// Runs until it is told to stop.
+    pub(super) fn run(mut self) {
+        let mut events = Events::with_capacity(EVENTS);
+        let mut letters = Vec::new();
+        loop {
+            let wait =
+                if self.queue.is_empty() { self.timers.wait() } else { Some(Duration::ZERO) };
+            if let Err(error) = self.selector.poll(&mut events, wait)
+                && error.kind() != io::ErrorKind::Interrupted
+            {
+                return tracing::error!(%error, "a writer thread cannot go on");
+            }
+            self.now = self.timers.now();
+            for event in events.iter().filter(|event| event.token() != LETTERS) {
+                let Token(slot) = event.token();
+                self.look(slot, event.is_readable(), event.is_writable());
+            }
+            self.mailbox.take(&mut letters);
+            for letter in letters.drain(..) {
+                match letter {
+                    Letter::Adopt(newcomer) => self.adopt(*newcomer),
+                    Letter::Due(Key::Group(group)) => self.enqueue(group),
+                    Letter::Due(Key::Slot(slot)) => self.more_for(slot),
+                    Letter::Drain { last_turn } => self.drain(last_turn),
+                    Letter::Stop => return,
+                }
+            }
+            // A part of each group at a time: the many readers of one feed do not hold up others.
+            for _ in 0..self.queue.len() {
+                if let Some(group) = self.queue.pop_front() {
+                    self.run_group(group);
+                }
+            }
+            while let Some(alarm) = self.timers.next(self.now) {
+                self.ring(alarm);
+            }
+        }
+    }
+
+    /// Something has happened to a slot's socket.
+    fn look(&mut self, slot: usize, is_readable: bool, is_writable: bool) {
+        let gone = is_readable
+            && self.slots.get_mut(slot).is_some_and(|slot| slot.io.look() == Presence::Gone);
+        if gone {
+            self.end(slot, End::Left);
+        } else if is_writable {
+            self.write_rest(slot);
+        }
+    }
+
+    fn adopt(&mut self, newcomer: Newcomer) {
+        let Newcomer { mut io, framing, feed, reader, route, seat, visit } = newcomer;
+        let group = self.group(&feed, &route, visit.counts());
+        let entry = self.slots.vacant_entry();
+        let slot = entry.key();
+        if let Err(error) = io.register(self.selector.registry(), Token(slot)) {
+            return tracing::warn!(%error, "a reader's socket cannot be watched");
+        }
+        self.born = self.born.wrapping_add(1);
+        let alone = Alone::new(reader, self.mailbox.waker(Key::Slot(slot)));
+        let parts = (framing, route, seat, visit);
+        entry.insert(Slot::new(io, parts, group, alone, self.born, self.now));
+        if let Some(group) = self.groups.get_mut(group) {
+            group.users += 1;
+        }
+        self.watch_silence(slot);
+        self.set_turn(slot);
+        self.catch_up(slot);
+    }
+
+    /// The group of a feed's readers.
+    fn group(&mut self, feed: &Feed, route: &Route, counts: &Arc<RouteMetrics>) -> usize {
+        *self.group_of.entry(feed.clone()).or_insert_with(|| {
+            let entry = self.groups.vacant_entry();
+            let waker = self.mailbox.waker(Key::Group(entry.key()));
+            let number = entry.key();
+            entry.insert(Group::new(feed.clone(), lag(route), Arc::clone(counts), waker));
+            number
+        })
+    }
+
+    /// Has a group run soon.
+    pub(super) fn enqueue(&mut self, number: usize) {
+        if let Some(group) = self.groups.get_mut(number)
+            && !std::mem::replace(&mut group.is_queued, true)
+        {
+            self.queue.push_back(number);
+        }
+    }
+
+    /// Has the writer told when a slot's socket takes something again, or no longer.
+    pub(super) fn await_room(&mut self, slot: usize, wanted: bool) {
+        if let Some(it) = self.slots.get_mut(slot)
+            && it.io.await_room(self.selector.registry(), Token(slot), wanted).is_err()
+        {
+            self.end(slot, End::Left);
+        }
+    }
+
+    /// A slot whose group goes on without it for now.
+    pub(super) fn on_its_own(&self, slot: usize, group: &Group) -> Box<Alone> {
+        Alone::new(group.leaver(), self.mailbox.waker(Key::Slot(slot)))
+    }
+
+    /// Ends a slot's stream.
+    pub(super) fn end(&mut self, number: usize, end: End) {
+        let Some(mut slot) = self.slots.try_remove(number) else { return };
+        slot.finish(end);
+        slot.io.deregister(self.selector.registry());
+        self.leave_group(&slot);
+        let number = slot.group;
+        slot.visit.end(end);
+        let Some(group) = self.groups.get_mut(number) else { return };
+        group.users -= 1;
+        if group.users == 0 {
+            self.group_of.remove(&group.feed);
+            self.groups.remove(number);
+        }
+    }
+
+    /// Looks at a slot again when it will have been silent for long.
+    fn watch_silence(&mut self, slot: usize) {
+        let Some(it) = self.slots.get(slot) else { return };
+        let Some(patience) = it.patience() else { return };
+        let moment = it.quiet_since.saturating_add(patience);
+        let what = What::Silence;
+        self.timers.set(moment, Alarm { slot, born: it.born, what });
+    }
+
+    fn ring(&mut self, Alarm { slot, born, what }: Alarm) {
+        let Some(it) = self.slots.get_mut(slot).filter(|slot| slot.born == born) else { return };
+        if what == What::Turn {
+            return self.end(slot, End::Drained);
+        }
+        let keep_alive = super::slot::millis(it.route.keep_alive);
+        let silence = self.now.saturating_sub(it.quiet_since);
+        let is_blocked = it.alone().is_some_and(|alone| alone.is_blocked);
+        if is_blocked && silence >= 2 * keep_alive {
+            // It has not taken a byte for that long.
+            return self.end(slot, End::Lagged);
+        }
+        // Within a tenth, as its patience is.
+        if !is_blocked && silence >= keep_alive - keep_alive / 10 {
+            self.keep_alive(slot, KEEP_ALIVE);
+        }
+        self.watch_silence_from_now(slot);
+    }
+
+    fn watch_silence_from_now(&mut self, slot: usize) {
+        let Some(it) = self.slots.get(slot) else { return };
+        let Some(patience) = it.patience() else { return };
+        let moment = (it.quiet_since + patience).max(self.now + 1);
+        self.timers.set(moment, Alarm { slot, born: it.born, what: What::Silence });
+    }
+
+    fn drain(&mut self, last_turn: Instant) {
+        self.last_turn = Some(last_turn);
+        let slots: Vec<_> = self.slots.iter().map(|(slot, _)| slot).collect();
+        for slot in slots {
+            self.set_turn(slot);
+        }
+    }
+
+    /// Draws the moment at which a slot's stream ends, if all are to end.
+    fn set_turn(&mut self, slot: usize) {
+        let (Some(last_turn), Some(it)) = (self.last_turn, self.slots.get(slot)) else { return };
+        let last = self.timers.at(last_turn).max(self.now);
+        let moment = fastrand::u64(self.now..=last);
+        self.timers.set(moment, Alarm { slot, born: it.born, what: What::Turn });
+    }
+}
