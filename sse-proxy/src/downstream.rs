@@ -98,12 +98,14 @@ impl Downstream {
                 ServerSession::H2(mut session) => {
                     let head = head(StatusCode::OK, headers)?;
                     session.write_response_header(Box::new(head), false)?;
-                    let Some(send) = session.take_response_body_writer() else {
+                    let Some(mut send) = session.take_response_body_writer() else {
                         return Err(internal("the stream has no send half"));
                     };
-                    let mut io = Io::Http2(send);
-                    io.write(begin).await.map_err(|_| internal("the client has left"))?;
-                    io
+                    // Whoever has no room for it has it waiting: nobody waits for him here.
+                    if !begin.is_empty() {
+                        send.send_data(begin, false).map_err(|_| internal("the client has left"))?;
+                    }
+                    Io::Http2(send)
                 }
                 ServerSession::Subrequest(_) | ServerSession::Custom(_) => {
                     return Err(internal("not a client's session"));
