@@ -285,7 +285,7 @@ async fn other_methods_do_not_reach_the_multiplexer() {
         for method in [Method::PUT, Method::DELETE] {
             let mut ask = request(method, "/.sse/mux?feed=/feeds/a");
             *ask.headers_mut() = fields(&[("accept", "text/event-stream")]);
-            assert_eq!(client.send(ask).await.status, 404);
+            assert_eq!(client.send(ask).await.status, 405);
         }
     }
     assert_eq!(origin.accepted(), 0);
