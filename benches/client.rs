@@ -86,7 +86,7 @@ pub async fn read(mut body: Incoming, events: u64) -> io::Result<Seen> {
         let Ok(data) = frame.map_err(other)?.into_data() else { continue };
         decoder.push(data);
         while let Some(event) = decoder.next_event().map_err(other)? {
-            let (seq, delay) = stamp::read(&event.data).ok_or_else(|| other("not a stamp"))?;
+            let (seq, delay) = stamp::read(event.data).ok_or_else(|| other("not a stamp"))?;
             seen.out_of_order += u64::from(seq != last + 1);
             last = seq;
             seen.delays.push(delay);

@@ -39,7 +39,7 @@ fn ids(body: &[u8]) -> Vec<String> {
     decoder.push(dechunked(body));
     let mut ids = Vec::new();
     while let Some(event) = decoder.next_event().expect("small events") {
-        ids.push(event.last_event_id);
+        ids.push(event.last_event_id.to_owned());
     }
     ids
 }

@@ -5,7 +5,7 @@ use divan::{Bencher, black_box};
 use simdutf8::basic::from_utf8;
 use sse_layer::MessageEvent;
 
-use crate::peers::{EventsourceStream, Peer, SseCodec, SseLayer, SseStream, cut};
+use crate::peers::{EventsourceStream, Peer, SseCodec, SseLayer, SseLayerOwned, SseStream, cut};
 use crate::streams::{Shape, Stream};
 
 /// What is known of events without keeping them.
@@ -24,7 +24,7 @@ impl Tally {
     }
 }
 
-#[divan::bench(types = [SseLayer, SseStream, EventsourceStream, SseCodec], args = Shape::ALL)]
+#[divan::bench(types = [SseLayer, SseLayerOwned, SseStream, EventsourceStream, SseCodec], args = Shape::ALL)]
 fn events<P: Peer>(bencher: Bencher<'_, '_>, shape: Shape) {
     let stream = shape.stream();
     let mut events = Vec::new();

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use eventsource_stream::EventStream;
 use futures_util::{FutureExt, StreamExt, stream};
 use sse_codec::Event;
-use sse_layer::{Decoder, Framer};
+use sse_layer::{Decoder, Framer, MessageRef};
 use sse_stream::SseByteStream;
 
 use crate::streams::Stream;
@@ -22,6 +22,8 @@ pub(crate) trait Peer {
 }
 
 pub(crate) struct SseLayer;
+/// With strings of their own for all events, which the others cannot do without.
+pub(crate) struct SseLayerOwned;
 pub(crate) struct SseStream;
 pub(crate) struct EventsourceStream;
 pub(crate) struct SseCodec;
@@ -32,9 +34,18 @@ impl Peer for SseLayer {
         for read in &stream.reads {
             decoder.push(read.clone());
             while let Some(event) = decoder.next_event().expect("no event is too long") {
-                see(&event.event_type, &event.data, &event.last_event_id);
+                see(event.event_type, event.data, event.last_event_id);
             }
         }
+    }
+}
+
+impl Peer for SseLayerOwned {
+    fn read(stream: &Stream, mut see: impl See) {
+        SseLayer::read(stream, |event_type, data, id| {
+            let event = MessageRef { event_type, data, last_event_id: id }.to_owned();
+            see(&event.event_type, &event.data, &event.last_event_id);
+        });
     }
 }
 

@@ -1,13 +1,14 @@
 //! [`Decoder`]: from the bytes of a stream to what a browser makes of them.
 
-use std::borrow::Cow;
+mod dispatch;
+
 use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
-use simdutf8::basic::from_utf8;
 
-use crate::{Field, Fields, Framer, Repairs};
+use self::dispatch::Dispatch;
+use crate::{Framer, Repairs};
 
 /// An event as a browser dispatches it; the names are the standard's.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -20,11 +21,38 @@ pub struct MessageEvent {
     pub last_event_id: String,
 }
 
+/// A [`MessageEvent`] that is lent by a [`Decoder`]. It becomes one to be kept with
+/// [`to_owned`](Self::to_owned).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct MessageRef<'a> {
+    /// What listeners listen to: `message` if the stream gives no type.
+    pub event_type: &'a str,
+    /// The data, its lines joined by LF.
+    pub data: &'a str,
+    /// The last event id at that time: the event's own, or that of an earlier one. Empty: none.
+    pub last_event_id: &'a str,
+}
+
+impl MessageRef<'_> {
+    /// The event with strings of its own.
+    #[must_use]
+    pub fn to_owned(&self) -> MessageEvent {
+        MessageEvent {
+            event_type: self.event_type.to_owned(),
+            data: self.data.to_owned(),
+            last_event_id: self.last_event_id.to_owned(),
+        }
+    }
+}
+
 /// Reads a stream as a browser does.
 ///
 /// [Push](Self::push) what comes, then take [events](Self::next_event) until there is none. How
 /// the bytes are cut makes no difference. Bytes that are not UTF-8 become U+FFFD. An event that
 /// is cut off by the end of the stream is none.
+///
+/// Events are lent, which costs neither copies nor allocations where a line of data lies in one
+/// push: take what is needed of one before asking for the next.
 ///
 /// ```
 /// use sse_layer::Decoder;
@@ -39,18 +67,23 @@ pub struct MessageEvent {
 /// assert_eq!(event.last_event_id, "7");
 /// # Ok::<(), sse_layer::DecodeError>(())
 /// ```
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Decoder {
     framer: Framer,
-    last_event_id: String,
-    retry: Option<Duration>,
+    dispatch: Dispatch,
+}
+
+impl Default for Decoder {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl Decoder {
     /// A decoder that makes no repairs and has the [default limit](Framer::DEFAULT_LIMIT).
     #[must_use]
     pub const fn new() -> Self {
-        Self { framer: Framer::new(), last_event_id: String::new(), retry: None }
+        Self { framer: Framer::new(), dispatch: Dispatch::new() }
     }
 
     /// Sets the longest block, in bytes as they come.
@@ -70,7 +103,7 @@ impl Decoder {
     /// Sets the last event id to start with: that of the response before, as browsers do.
     #[must_use]
     pub fn with_last_event_id(mut self, id: String) -> Self {
-        self.last_event_id = id;
+        self.dispatch.last_event_id = id;
         self
     }
 
@@ -89,13 +122,20 @@ impl Decoder {
     /// # Errors
     ///
     /// [`DecodeError::TooLong`] if a block is longer than the limit, and from then on always.
-    pub fn next_event(&mut self) -> Result<Option<MessageEvent>, DecodeError> {
-        let Self { framer, last_event_id, retry } = self;
-        let mut dispatch = |fields: Fields<'_>| dispatch(fields, last_event_id, retry);
-        while let Some(event) = framer.read_fields(&mut dispatch)? {
-            if event.is_some() {
-                return Ok(event);
+    #[inline]
+    pub fn next_event(&mut self) -> Result<Option<MessageRef<'_>>, DecodeError> {
+        if self.framer.lend_plain() {
+            return Ok(self.dispatch.plain(self.framer.plain()));
+        }
+        self.next_of_any_block()
+    }
+
+    fn next_of_any_block(&mut self) -> Result<Option<MessageRef<'_>>, DecodeError> {
+        while let Some(block) = self.framer.lend_block()? {
+            if block.has_data {
+                return Ok(self.dispatch.fields(self.framer.lent(block)));
             }
+            self.dispatch.fields(self.framer.lent(block));
         }
         Ok(None)
     }
@@ -105,71 +145,15 @@ impl Decoder {
     /// It changes with every block that has an id, even one without data.
     #[must_use]
     pub fn last_event_id(&self) -> &str {
-        &self.last_event_id
+        &self.dispatch.last_event_id
     }
 
     /// How long to wait before reconnecting, if the stream has said so: even in a block that is
     /// not closed, as long as the line is. A value of no digits at all is ignored.
     #[must_use]
     pub fn retry(&self) -> Option<Duration> {
-        self.framer.pending_retry().or(self.retry)
+        self.framer.pending_retry().or(self.dispatch.retry)
     }
-}
-
-/// Applies what a block says. Gives its event, if it has data.
-fn dispatch(
-    mut fields: Fields<'_>,
-    last_event_id: &mut String,
-    retry: &mut Option<Duration>,
-) -> Option<MessageEvent> {
-    let mut event_type = b"".as_slice();
-    let mut id = None;
-    let mut data = None;
-    while let Some(field) = fields.next() {
-        match field {
-            Field::Event(value) => event_type = value,
-            Field::Id(value) => id = Some(value),
-            Field::Retry(time) => *retry = Some(time),
-            Field::Data(line) => append_line(&mut data, line, fields.bytes_left()),
-            Field::Comment(_) | Field::Unknown { .. } => {}
-        }
-    }
-    if let Some(id) = id {
-        last_event_id.clear();
-        last_event_id.push_str(&text(id));
-    }
-    data.map(|data| MessageEvent {
-        event_type: if event_type.is_empty() {
-            "message".to_owned()
-        } else {
-            text(event_type).into_owned()
-        },
-        data,
-        last_event_id: last_event_id.clone(),
-    })
-}
-
-/// Adds a line to the data, which is joined by LF.
-fn append_line(data: &mut Option<String>, line: &[u8], bytes_left: usize) {
-    match data {
-        None => {
-            // Room for the lines to come, so that it need not grow with each.
-            let mut first = String::with_capacity(line.len() + bytes_left);
-            first.push_str(&text(line));
-            *data = Some(first);
-        }
-        Some(data) => {
-            data.push('\n');
-            data.push_str(&text(line));
-        }
-    }
-}
-
-/// Decodes a value. Line ends, colons and blanks are never part of a broken sequence, so decoding
-/// values one by one gives what decoding the whole stream would.
-fn text(value: &[u8]) -> Cow<'_, str> {
-    // The lossy conversion goes byte by byte even where nothing is lost.
-    from_utf8(value).map_or_else(|_| String::from_utf8_lossy(value), Cow::Borrowed)
 }
 
 /// Why a stream cannot be read any further.

@@ -186,19 +186,6 @@ impl<'a> Fields<'a> {
         Self { lines: Lines::of(block) }
     }
 
-    /// The field of a block of one line, all line ends LF.
-    pub(crate) fn lone(block: &'a [u8]) -> Self {
-        match block.strip_suffix(b"\n\n") {
-            Some(line) => Self { lines: Lines { rest: b"", lone: Some(line) } },
-            None => Self::of(block),
-        }
-    }
-
-    /// How long the lines are that are left.
-    pub(crate) const fn bytes_left(&self) -> usize {
-        self.lines.rest.len()
-    }
-
     /// The last valid `retry` of those that are left.
     pub(crate) fn retry(self) -> Option<Duration> {
         last(self, |field| match field {
@@ -221,13 +208,11 @@ impl<'a> Iterator for Fields<'a> {
 #[derive(Clone, Debug)]
 pub(crate) struct Lines<'a> {
     rest: &'a [u8],
-    /// The first line, if it is known to be the only one.
-    lone: Option<&'a [u8]>,
 }
 
 impl<'a> Lines<'a> {
     pub(crate) const fn of(bytes: &'a [u8]) -> Self {
-        Self { rest: bytes, lone: None }
+        Self { rest: bytes }
     }
 }
 
@@ -236,9 +221,6 @@ impl<'a> Iterator for Lines<'a> {
 
     #[inline]
     fn next(&mut self) -> Option<&'a [u8]> {
-        if self.lone.is_some() {
-            return self.lone.take();
-        }
         let (line, rest) = self.rest.split_at_checked(memchr2(b'\r', b'\n', self.rest)?)?;
         self.rest = rest.strip_prefix(b"\r\n").or_else(|| rest.get(1..))?;
         Some(line)

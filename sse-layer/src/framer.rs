@@ -2,15 +2,18 @@
 
 mod cut;
 mod noted;
+mod plain;
 
 use std::mem;
 use std::time::Duration;
 
 use bytes::Bytes;
 
-use self::cut::{Block, Cutter};
+pub(crate) use self::cut::Block;
+use self::cut::Cutter;
+pub(crate) use self::plain::Plain;
 use crate::DecodeError;
-use crate::frame::{Fields, Frame};
+use crate::frame::{Field, Fields, Frame};
 use crate::repair::{self, Repairs};
 
 /// Cuts a byte stream into [`Frame`]s, with the same result for any cut of the bytes into reads.
@@ -48,6 +51,8 @@ pub struct Framer {
     repairs: Repairs,
     repaired: Repairs,
     hints: Repairs,
+    /// The block that is lent, if it had to be mended.
+    mended: Option<Vec<u8>>,
 }
 
 impl Default for Framer {
@@ -69,6 +74,7 @@ impl Framer {
             repairs: Repairs::NONE,
             repaired: Repairs::NONE,
             hints: Repairs::NONE,
+            mended: None,
         }
     }
 
@@ -110,27 +116,42 @@ impl Framer {
     ///
     /// [`DecodeError::TooLong`] if a block is longer than the limit, and from then on always.
     pub fn next_frame(&mut self) -> Result<Option<Frame>, DecodeError> {
+        if self.cutter.next_plain() {
+            return Ok(Some(Frame::new(self.cutter.take_chunk())));
+        }
         let Some(block) = self.cutter.next_block()? else { return Ok(None) };
-        let mended = self.mend(&block);
+        let mended = self.mend(block);
         let bytes = self.cutter.take(block);
         Ok(Some(Frame::new(mended.map_or(bytes, Bytes::from))))
     }
 
-    /// What `read` makes of the fields of the next whole block. Unlike with
-    /// [`next_frame`](Self::next_frame), no bytes are kept, and those of one line are not
-    /// searched for its end again.
+    /// Turns to the next whole block, if it is plain. Tells whether it is.
     #[inline]
-    pub(crate) fn read_fields<T>(
-        &mut self,
-        read: impl FnOnce(Fields<'_>) -> T,
-    ) -> Result<Option<T>, DecodeError> {
-        let Some(block) = self.cutter.next_block()? else { return Ok(None) };
-        let mended = self.mend(&block);
-        let bytes = mended.as_deref().unwrap_or_else(|| self.cutter.peek(&block));
-        let fields = if block.is_lone_line { Fields::lone(bytes) } else { Fields::of(bytes) };
-        let result = read(fields);
-        self.cutter.skip(&block);
-        Ok(Some(result))
+    pub(crate) fn lend_plain(&mut self) -> bool {
+        self.cutter.next_plain()
+    }
+
+    /// The plain block that was [turned to](Self::lend_plain) last.
+    #[inline]
+    pub(crate) fn plain(&self) -> Plain<'_> {
+        self.cutter.plain()
+    }
+
+    /// Turns to the next whole block, whose [fields](Self::lent) can be read until the one after
+    /// it. Unlike with [`next_frame`](Self::next_frame), its bytes are not shared, which is dear.
+    #[inline]
+    pub(crate) fn lend_block(&mut self) -> Result<Option<Block>, DecodeError> {
+        let Some(mut block) = self.cutter.next_block()? else { return Ok(None) };
+        self.mended = self.mend(block);
+        if let Some(bytes) = &self.mended {
+            block.has_data = Fields::of(bytes).any(|field| matches!(field, Field::Data(_)));
+        }
+        Ok(Some(block))
+    }
+
+    /// The fields of the block that was [turned to](Self::lend_block) last.
+    pub(crate) fn lent(&self, block: Block) -> Fields<'_> {
+        Fields::of(self.mended.as_deref().unwrap_or_else(|| self.cutter.peek(block)))
     }
 
     /// Whether a block has begun and is not closed. Frames that were not taken yet count too.
@@ -175,7 +196,8 @@ impl Framer {
     }
 
     /// The block with the repairs that it needs, if any.
-    fn mend(&mut self, block: &Block) -> Option<Vec<u8>> {
+    #[inline]
+    fn mend(&mut self, block: Block) -> Option<Vec<u8>> {
         self.repaired |= block.made;
         self.hints |= block.hints.without(self.repairs);
         let has_cr = block.has_cr && self.repairs.contains(Repairs::NORMALISE_EOL);

@@ -74,7 +74,7 @@ pub mod observe;
 mod repair;
 pub mod stream;
 
-pub use decode::{DecodeError, Decoder, MessageEvent};
+pub use decode::{DecodeError, Decoder, MessageEvent, MessageRef};
 pub use drain::{Drain, Draining};
 pub use event::{Event, EventId, EventType, InvalidValue};
 pub use frame::{Field, Fields, Frame};

@@ -47,7 +47,7 @@ fn decode(chunks: &[Bytes], repairs: Repairs) -> Parsed {
     let mut events = Vec::new();
     let mut take = |decoder: &mut Decoder| {
         while let Some(event) = decoder.next_event().expect("within the limit") {
-            events.push(event);
+            events.push(event.to_owned());
         }
     };
     for chunk in chunks {

@@ -245,7 +245,8 @@ impl Stream {
     }
 
     fn decoded(&mut self) -> Option<MessageEvent> {
-        self.decoder.next_event().expect("no event is too large here")
+        let event = self.decoder.next_event().expect("no event is too large here");
+        event.map(|event| event.to_owned())
     }
 
     /// The next event, or how the stream ended instead.

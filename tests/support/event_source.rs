@@ -121,6 +121,7 @@ impl<'c> EventSource<'c> {
         let connection = self.connection.as_mut()?;
         loop {
             let event = connection.decoder.next_event().expect("no event is too large here");
+            let event = event.map(|event| event.to_owned());
             self.last_event_id = connection.decoder.last_event_id().to_owned();
             self.reconnection_time = connection.decoder.retry().or(self.reconnection_time);
             if event.is_some() {

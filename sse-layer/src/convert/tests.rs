@@ -167,7 +167,7 @@ proptest! {
             decoder.push(frames.concat());
             let mut read = Vec::new();
             while let Some(event) = decoder.next_event().unwrap() {
-                read.push(serde_json::from_str::<Value>(&event.data).unwrap());
+                read.push(serde_json::from_str::<Value>(event.data).unwrap());
             }
             prop_assert_eq!(&read, &values);
         }

@@ -7,20 +7,20 @@ use bytes::{Buf, Bytes};
 use memchr::memchr2;
 
 use super::noted::Noted;
+use super::plain::{Line, Plain, plain_block};
 use crate::DecodeError;
 use crate::frame::split;
 use crate::repair::{self, Collapse, Repairs};
 
 const BOM: &[u8] = b"\xEF\xBB\xBF";
 
-/// A block, as it came but for a blank line that it lacked.
-pub(super) struct Block {
-    /// Its bytes, if they had to be put together; else they are the chunk's first.
-    own: Option<Bytes>,
-    /// How many bytes it has.
-    len: usize,
-    /// Whether it has but one line, with LF line ends, that no repair may concern.
-    pub(super) is_lone_line: bool,
+/// A block that was found, as it came but for a blank line that it lacked.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Block {
+    /// Whether it had to be put together; else it is in the chunk.
+    is_joined: bool,
+    /// Whether it has data.
+    pub(crate) has_data: bool,
     /// Whether a repair may concern its lines.
     pub(super) is_odd: bool,
     /// Whether it has other line ends than LF.
@@ -31,6 +31,9 @@ pub(super) struct Block {
     pub(super) hints: Repairs,
 }
 
+/// Repairs that concern plain blocks too, or what comes before them.
+const CONCERN_PLAIN: Repairs = Repairs::CESU8.union(Repairs::CRCRLF).union(Repairs::LINE_PER_EVENT);
+
 /// The bytes that have come and of which no block was made yet.
 #[derive(Debug)]
 pub(super) struct Cutter {
@@ -38,10 +41,16 @@ pub(super) struct Cutter {
     chunk: Bytes,
     /// How far the chunk has been looked through.
     seen: usize,
+    /// How long the block is that was found last and is still at the start of the chunk.
+    lent: usize,
     /// The chunks after it.
     later: VecDeque<Bytes>,
     /// What the current block has of earlier chunks.
     block: Vec<u8>,
+    /// The block that was found last, if it had to be put together.
+    joined: Vec<u8>,
+    /// The lines of the block that was found last, if it is plain.
+    lines: Vec<Line>,
     /// Where in the block, earlier chunks included, the current line starts.
     line: usize,
     noted: Noted,
@@ -69,8 +78,11 @@ impl Cutter {
         Self {
             chunk: Bytes::new(),
             seen: 0,
+            lent: 0,
             later: VecDeque::new(),
             block: Vec::new(),
+            joined: Vec::new(),
+            lines: Vec::new(),
             line: 0,
             noted: Noted::NONE,
             is_at_start: true,
@@ -104,11 +116,12 @@ impl Cutter {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        let has_chunks = !self.chunk.is_empty() || !self.later.is_empty();
+        let has_chunks = self.chunk.len() > self.lent || !self.later.is_empty();
         self.block.is_empty() && !has_chunks && self.collapse.is_empty()
     }
 
     pub(super) fn into_remainder(mut self) -> Bytes {
+        self.chunk.advance(self.lent);
         let mut bytes = self.block;
         let held = self.collapse.take_held();
         for chunk in iter::once(self.chunk).chain(self.later).chain([held]) {
@@ -133,35 +146,63 @@ impl Cutter {
 
     /// The bytes of the block that was found last.
     #[inline]
-    pub(super) fn peek<'a>(&'a self, block: &'a Block) -> &'a [u8] {
-        let in_chunk = || self.chunk.get(..block.len).unwrap_or_default();
-        block.own.as_deref().unwrap_or_else(in_chunk)
+    pub(super) fn peek(&self, block: Block) -> &[u8] {
+        if block.is_joined { &self.joined } else { self.peek_chunk() }
     }
 
-    /// Takes the bytes of the block that was found last. None may be found before this, or
-    /// [`skip`](Self::skip).
-    pub(super) fn take(&mut self, block: Block) -> Bytes {
-        block.own.unwrap_or_else(|| self.chunk.split_to(block.len))
-    }
-
-    /// Drops the bytes of the block that was found last. Cheaper than to take them.
+    /// Takes the bytes of the block that was found last.
     #[inline]
-    pub(super) fn skip(&mut self, block: &Block) {
-        if block.own.is_none() {
-            self.chunk.advance(block.len);
-        }
+    pub(super) fn take(&mut self, block: Block) -> Bytes {
+        if block.is_joined { Bytes::from(mem::take(&mut self.joined)) } else { self.take_chunk() }
     }
 
-    /// Finds the next block, which is then to be [taken](Self::take) or [skipped](Self::skip).
+    /// The bytes of the block that was found last, which is in the chunk.
+    #[inline]
+    pub(super) fn peek_chunk(&self) -> &[u8] {
+        self.chunk.get(..self.lent).unwrap_or_default()
+    }
+
+    /// Takes the bytes of the block that was found last, which is in the chunk.
+    #[inline]
+    pub(super) fn take_chunk(&mut self) -> Bytes {
+        self.chunk.split_to(mem::take(&mut self.lent))
+    }
+
+    /// Finds the next block, if it is a plain one in one chunk. Tells whether it is.
+    #[inline]
+    pub(super) fn next_plain(&mut self) -> bool {
+        self.chunk.advance(mem::take(&mut self.lent));
+        if self.chunk.is_empty() && !self.next_chunk() {
+            return false;
+        }
+        let is_between_blocks = self.seen == 0 && self.line == 0 && self.block.is_empty();
+        if !is_between_blocks || self.repairs.intersects(CONCERN_PLAIN) {
+            return false;
+        }
+        let len = plain_block(&self.chunk, &mut self.lines);
+        self.lent = len.filter(|len| *len <= self.limit).unwrap_or_default();
+        self.lent > 0
+    }
+
+    /// The plain block that was found last.
+    #[inline]
+    pub(super) fn plain(&self) -> Plain<'_> {
+        Plain { bytes: self.peek_chunk(), lines: &self.lines }
+    }
+
+    /// Finds the next block, whose bytes are there until the one after it is looked for.
     pub(super) fn next_block(&mut self) -> Result<Option<Block>, DecodeError> {
+        self.chunk.advance(mem::take(&mut self.lent));
         while !self.has_failed {
             let unseen = self.chunk.get(self.seen..).unwrap_or_default();
-            if let Some(found) = line_end(unseen) {
-                if let Some(block) = self.end_line(self.seen + found) {
-                    return Ok(Some(block));
+            let Some(end) = line_end(unseen) else {
+                if self.next_chunk() {
+                    continue;
                 }
-            } else if !self.next_chunk() {
                 return Ok(self.last_block());
+            };
+            if let Some(block) = self.end_line(self.seen + end) {
+                return Ok(Some(block));
             }
         }
         Err(DecodeError::TooLong { limit: self.limit })
@@ -212,22 +253,24 @@ impl Cutter {
             return None;
         }
         if self.block.is_empty() {
-            return Some(self.block(None, len, Repairs::NONE));
+            return Some(self.block_in_chunk(len));
         }
-        let mut bytes = mem::take(&mut self.block);
-        bytes.extend_from_slice(&self.chunk.split_to(len));
-        Some(self.put_together(bytes, Repairs::NONE))
+        self.joined.clear();
+        mem::swap(&mut self.joined, &mut self.block);
+        self.joined.extend_from_slice(&self.chunk.split_to(len));
+        Some(self.block(true, Repairs::NONE))
     }
 
     /// Ends the block before the current line, which is looked at again as the first of the next.
     fn end_block_before_line(&mut self) -> Block {
         let in_block = self.line.min(self.block.len());
         let in_chunk = self.line - in_block;
-        let mut bytes = self.block.drain(..in_block).collect::<Vec<_>>();
-        bytes.extend_from_slice(&self.chunk.split_to(in_chunk));
+        self.joined.clear();
+        self.joined.extend(self.block.drain(..in_block));
+        self.joined.extend_from_slice(&self.chunk.split_to(in_chunk));
         self.seen = 0;
         self.line = 0;
-        self.put_together(closed(bytes), Repairs::LINE_PER_EVENT)
+        self.closed_block(Repairs::LINE_PER_EVENT)
     }
 
     /// What is left when the stream has ended, if it may pass for a block.
@@ -245,26 +288,42 @@ impl Cutter {
             return None;
         }
         self.line = 0;
-        let bytes = closed(mem::take(&mut self.block));
-        Some(self.put_together(bytes, made))
+        self.joined = mem::take(&mut self.block);
+        Some(self.closed_block(made))
     }
 
     fn is_whole_but_for_blank_line(&self) -> bool {
         self.line > 0 && self.line == self.block.len()
     }
 
-    fn put_together(&mut self, bytes: Vec<u8>, made: Repairs) -> Block {
-        let len = bytes.len();
-        self.block(Some(Bytes::from(bytes)), len, made)
+    /// The block that was put together but for the blank line, which it gets.
+    fn closed_block(&mut self, made: Repairs) -> Block {
+        // After a CR, an LF would be part of the same line end.
+        let end = if self.joined.ends_with(b"\r") { b'\r' } else { b'\n' };
+        self.joined.push(end);
+        self.block(true, made)
     }
 
-    fn block(&mut self, own: Option<Bytes>, len: usize, made: Repairs) -> Block {
+    /// The block that is the chunk's first `len` bytes.
+    #[inline]
+    fn block_in_chunk(&mut self, len: usize) -> Block {
+        self.lent = len;
+        self.block(false, Repairs::NONE)
+    }
+
+    #[inline]
+    fn block(&mut self, is_joined: bool, made: Repairs) -> Block {
         let noted = mem::take(&mut self.noted);
         // A block without data may be one that is sent for its type alone.
         let is_odd = noted.is_odd || !noted.has_data || self.repairs.contains(Repairs::CESU8);
-        let made = made | self.collapse.made();
-        let is_lone_line = noted.lines == 1 && !is_odd && !noted.has_cr;
-        Block { own, len, is_lone_line, is_odd, has_cr: noted.has_cr, made, hints: noted.hints() }
+        Block {
+            is_joined,
+            has_data: noted.has_data,
+            is_odd,
+            has_cr: noted.has_cr,
+            made: made | self.collapse.made(),
+            hints: noted.hints(),
+        }
     }
 
     fn set_chunk_aside(&mut self) {
@@ -312,16 +371,9 @@ impl Cutter {
     }
 }
 
-/// Adds the blank line that a block lacks.
-fn closed(mut block: Vec<u8>) -> Vec<u8> {
-    // After a CR, an LF would be part of the same line end.
-    let end = if block.ends_with(b"\r") { b'\r' } else { b'\n' };
-    block.push(end);
-    block
-}
-
 /// Where the current line ends.
-fn line_end(bytes: &[u8]) -> Option<usize> {
+#[inline]
+pub(super) fn line_end(bytes: &[u8]) -> Option<usize> {
     match bytes {
         // Most lines are followed by a blank one.
         [b'\r' | b'\n', ..] => Some(0),

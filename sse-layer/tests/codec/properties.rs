@@ -167,7 +167,7 @@ proptest! {
 
         let mut decoder = Decoder::new();
         decoder.push(frame.into_bytes());
-        let found = decoder.next_event().unwrap().unwrap();
+        let found = decoder.next_event().unwrap().unwrap().to_owned();
         prop_assert_eq!(decoder.next_event().unwrap(), None);
         prop_assert_eq!(found.data, data.replace("\r\n", "\n").replace('\r', "\n"));
         let expected = if event_type.is_empty() { "message".to_owned() } else { event_type };
