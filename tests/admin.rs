@@ -87,8 +87,10 @@ async fn a_private_stream_is_counted_too_and_its_secrets_are_not_shown() {
     drop(stream);
     proxy.logged("stream closed").await;
     has_metric(&admin, "sse_readers 0").await;
-    let gone = self::feed(&admin, "/feed?token&room").await;
-    assert_eq!(gone["origin"], "gone", "what was wrong is remembered");
+    eventually("what was wrong is remembered", async || {
+        self::feed(&admin, "/feed?token&room").await["origin"] == "gone"
+    })
+    .await;
     let log = proxy.log();
     assert!(log.contains("stream opened"), "{log}");
     assert!(log.contains("events=1 bytes=") && log.contains("reason=\"left\""), "{log}");

@@ -20,6 +20,7 @@ mod mux_feeds;
 mod plain;
 mod private;
 mod readme;
+mod repairs;
 mod shared;
 mod sharing;
 mod slow;

@@ -23,9 +23,10 @@ pub(crate) use names::{is_blank, is_plain};
 /// a stream are made by a [`Framer`](crate::Framer) or a [`Decoder`](crate::Decoder); the others
 /// concern the head of a response, or its encoding, and are for whoever forwards it.
 ///
-/// Three repairs come in two widths: `content-type`, `cache-control` and `decode` are in
+/// Four repairs come in several widths: `content-type`, `cache-control` and `decode` are in
 /// [`SAFE`](Self::SAFE) as far as they contradict nobody, and in [`LEGACY`](Self::LEGACY) as far
-/// as they overrule what the server said. Whoever names one wants all of it.
+/// as they overrule what the server said; `transcode` is there as far as the server said what to
+/// do. Whoever names one wants all of it.
 ///
 /// ```
 /// use sse_layer::Repairs;
@@ -88,7 +89,7 @@ impl Repairs {
     pub const BLANK_LINES: Self = Self(1 << 10);
     /// `content-type`, the legacy part: a wrong one is replaced if the body is an event stream.
     pub const RELABEL: Self = Self(1 << 11);
-    /// `transcode`: a body in another encoding becomes UTF-8.
+    /// `transcode`, the legacy part: a body in another encoding, which is declared, becomes UTF-8.
     pub const TRANSCODE: Self = Self(1 << 12);
     /// `cache-control`, the legacy part: a harmful one is replaced.
     pub const OVERRULE_CACHING: Self = Self(1 << 13);
@@ -121,6 +122,14 @@ impl Repairs {
     pub const RETRY_CEILING: Self = Self(1 << 25);
     /// `cesu8`: pairs of encoded surrogates become the character that they stand for.
     pub const CESU8: Self = Self(1 << 26);
+    /// `add-ids`: events get ids, as long as the server gives none.
+    pub const ADD_IDS: Self = Self(1 << 27);
+    /// `status`: a stream under another status that means success becomes 200.
+    pub const STATUS: Self = Self(1 << 28);
+    /// `soften-5xx`: a server's error becomes an empty stream, so that browsers come back.
+    pub const SOFTEN_5XX: Self = Self(1 << 29);
+    /// `transcode`, by name only: what is not UTF-8, and not declared, is taken for windows-1252.
+    pub const TRANSCODE_UNDECLARED: Self = Self(1 << 30);
 
     /// The set of a name is all its bits: the widest form of the repair.
     const NAMES: &[(&str, Self)] = &[
@@ -135,7 +144,7 @@ impl Repairs {
         ("field-space", Self::FIELD_SPACE),
         ("stray-bom", Self::STRAY_BOM),
         ("blank-lines", Self::BLANK_LINES),
-        ("transcode", Self::TRANSCODE),
+        ("transcode", Self::TRANSCODE.union(Self::TRANSCODE_UNDECLARED)),
         ("final-blank-line", Self::FINAL_BLANK_LINE),
         ("line-per-event", Self::LINE_PER_EVENT),
         ("crcrlf", Self::CRCRLF),
@@ -143,10 +152,13 @@ impl Repairs {
         ("text-continuation", Self::TEXT_CONTINUATION),
         ("trim-type", Self::TRIM_TYPE),
         ("empty-data", Self::EMPTY_DATA),
+        ("add-ids", Self::ADD_IDS),
         ("retry-unit", Self::RETRY_UNIT),
         ("retry-floor", Self::RETRY_FLOOR),
         ("retry-ceiling", Self::RETRY_CEILING),
         ("cesu8", Self::CESU8),
+        ("status", Self::STATUS),
+        ("soften-5xx", Self::SOFTEN_5XX),
     ];
 
     const PROFILES: &[(&str, Self)] =

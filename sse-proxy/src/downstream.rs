@@ -103,7 +103,8 @@ impl Downstream {
                     };
                     // Whoever has no room for it has it waiting: nobody waits for him here.
                     if !begin.is_empty() {
-                        send.send_data(begin, false).map_err(|_| internal("the client has left"))?;
+                        send.send_data(begin, false)
+                            .map_err(|_| internal("the client has left"))?;
                     }
                     Io::Http2(send)
                 }

@@ -152,7 +152,8 @@ impl Held {
     async fn ask(&self, last_event_id: &[u8]) -> Result<Answer, OriginError> {
         let (route, request) = (&self.route, &self.request);
         let response = self.feeds.origins().open(route, request, last_event_id).await?;
-        Answer::of(response, route, request).await
+        let hint = self.feeds.records().hint_for(route, request);
+        Answer::of(response, route, request, hint).await
     }
 
     /// Passes on what the origin sends, however often it has to be asked, until it has an answer

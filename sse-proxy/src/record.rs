@@ -12,6 +12,7 @@ use crate::config::Route;
 use crate::metrics::{Metrics, RouteMetrics};
 use crate::report;
 use crate::request::Request;
+use crate::told::Told;
 
 /// How many feeds that are gone are remembered for what was wrong with them.
 const REMEMBERED: usize = 64;
@@ -26,7 +27,15 @@ pub(crate) struct Records(Arc<Shared>);
 struct Shared {
     metrics: Metrics,
     routes: Mutex<HashMap<String, Arc<RouteMetrics>>>,
+    told: Arc<ToldOf>,
     book: Mutex<Book>,
+}
+
+/// What the log has said.
+#[derive(Default)]
+struct ToldOf {
+    repairs: Told,
+    hints: Told,
 }
 
 #[derive(Default)]
@@ -52,6 +61,7 @@ pub(crate) struct Record {
     lagged: AtomicU64,
     gaps: AtomicU64,
     findings: Mutex<Findings>,
+    told: Arc<ToldOf>,
 }
 
 /// What has been found out about a feed.
@@ -84,8 +94,12 @@ pub(crate) struct Snapshot {
 
 impl Records {
     pub(crate) fn new() -> Self {
-        let (routes, book) = (Mutex::default(), Mutex::default());
-        Self(Arc::new(Shared { metrics: Metrics::new(), routes, book }))
+        Self(Arc::new(Shared {
+            metrics: Metrics::new(),
+            routes: Mutex::default(),
+            told: Arc::default(),
+            book: Mutex::default(),
+        }))
     }
 
     pub(crate) fn metrics(&self) -> &Metrics {
@@ -115,6 +129,7 @@ impl Records {
             lagged: AtomicU64::new(0),
             gaps: AtomicU64::new(0),
             findings: Mutex::default(),
+            told: Arc::clone(&self.0.told),
         });
         record.counts.total.feeds.inc();
         let mut book = lock(&self.0.book);
@@ -122,6 +137,11 @@ impl Records {
         book.next += 1;
         book.open.insert(key, Arc::clone(&record));
         Recorded { records: self.clone(), key, record }
+    }
+
+    /// What tells which repairs would make a stream of the answer to a request.
+    pub(crate) fn hint_for(&self, route: &Route, request: &Request) -> impl FnOnce(Repairs) {
+        |repairs| self.open(route, request, None).hint(repairs)
     }
 
     /// How all feeds do, and those that are gone and had faults. Private ones of one path are told
@@ -213,12 +233,14 @@ impl Record {
             return;
         }
         self.counts.repaired(repairs);
-        let new = {
+        {
             let mut findings = lock(&self.findings);
-            let new = repairs.without(findings.made);
+            if findings.made.contains(repairs) {
+                return;
+            }
             findings.made |= repairs;
-            new
-        };
+        }
+        let new = self.told.repairs.first(self.counts.route(), &self.path, repairs);
         if !new.is_empty() {
             report::repaired(self.counts.route(), &self.path, &self.upstream, new);
         }
@@ -226,12 +248,15 @@ impl Record {
 
     /// Tells which repairs are off and would have changed something, once each.
     pub(crate) fn hint(&self, repairs: Repairs) {
-        let new = {
+        let repairs = repairs.without(self.repair);
+        {
             let mut findings = lock(&self.findings);
-            let new = repairs.without(findings.hints).without(self.repair);
-            findings.hints |= new;
-            new
-        };
+            if findings.hints.contains(repairs) {
+                return;
+            }
+            findings.hints |= repairs;
+        }
+        let new = self.told.hints.first(self.counts.route(), &self.path, repairs);
         if !new.is_empty() {
             report::hinted(self.counts.route(), &self.path, &self.upstream, self.repair, new);
         }

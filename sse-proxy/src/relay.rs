@@ -1,10 +1,11 @@
 //! One client, one origin stream.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::HeaderValue;
-use sse_layer::Event;
+use sse_layer::{Event, Frame, Repairs};
 use tokio::time::Instant;
 
 use crate::batch::Batch;
@@ -14,6 +15,7 @@ use crate::connection::Connection;
 use crate::downstream::{Downstream, End, jitter};
 use crate::feeds::Feeds;
 use crate::limits::Seat;
+use crate::numbers::Numbers;
 use crate::origin::{Answer, Intake, OriginError, Response, StreamHead};
 use crate::plain;
 use crate::record::Record;
@@ -29,16 +31,29 @@ pub(crate) async fn ask(
     route: &Route,
     request: &Request,
 ) -> Option<Result<Answer, OriginError>> {
+    let mut request = Cow::Borrowed(request);
+    if has_our_id(route, &request) {
+        request.to_mut().headers.remove(LAST_EVENT_ID);
+    }
+    let request = request.as_ref();
     let last_event_id = request.headers.get(LAST_EVENT_ID).map(HeaderValue::as_bytes);
     let answer = async {
         let last_event_id = last_event_id.unwrap_or_default();
         let response = feeds.origins().open(route, request, last_event_id).await?;
-        Answer::of(response, route, request).await
+        let hint = feeds.records().hint_for(route, request);
+        Answer::of(response, route, request, hint).await
     };
     tokio::select! {
         answer = answer => Some(answer),
         () = client.leave() => None,
     }
+}
+
+/// Whether the client comes back with an id of ours.
+fn has_our_id(route: &Route, request: &Request) -> bool {
+    let id = request.headers.get(LAST_EVENT_ID);
+    let is_ours = id.is_some_and(|id| Numbers::is_ours(id.as_bytes()));
+    route.repair.contains(Repairs::ADD_IDS) && is_ours
 }
 
 /// Answers a request that nobody else may have the answer to.
@@ -81,14 +96,24 @@ async fn open(
     let recorded = feeds.records().open(&route, &request, None);
     let record = Arc::clone(recorded.record());
     let intake = Intake::new(&mut head, route.repair, feeds.event_bytes(), Arc::clone(&record));
-    let begin = match route.retry {
-        Retry::Ours(retry) => Event::new().retry(jitter(retry)).to_bytes(),
-        Retry::Pass => Bytes::new(),
-    };
+    let mut begin = BytesMut::new();
+    if let Retry::Ours(retry) = route.retry {
+        Event::new().retry(jitter(retry)).encode(&mut begin);
+    }
+    let has_gap = has_our_id(&route, &request);
+    if has_gap {
+        // What it missed was kept by nobody.
+        Event::new().comment("gap").encode(&mut begin);
+    }
+    let begin = begin.freeze();
     let downstream =
         Downstream::open(client, head.headers(), begin, route.keep_alive, seat).await?;
-    let visit = Visit::open(Arc::clone(&record.counts), Some(Arc::clone(&record)), &request);
-    let relay = Relay { downstream, response, intake, visit, record, is_first: true };
+    let mut visit = Visit::open(Arc::clone(&record.counts), Some(Arc::clone(&record)), &request);
+    if has_gap {
+        visit.gap();
+    }
+    let numbers = route.repair.contains(Repairs::ADD_IDS).then(Numbers::new);
+    let relay = Relay { downstream, response, intake, visit, record, numbers, is_first: true };
     tokio::spawn(async move {
         relay.run(&route).await;
         drop(recorded);
@@ -103,6 +128,8 @@ struct Relay {
     intake: Intake,
     visit: Visit,
     record: Arc<Record>,
+    /// What numbers the events, if that is to be done.
+    numbers: Option<Numbers>,
     /// Nothing of the origin's has been passed on.
     is_first: bool,
 }
@@ -160,7 +187,7 @@ impl Relay {
         {
             let frame = for_clients(route, frame);
             let is_event = frame.has_data();
-            let frame = frame.into_bytes();
+            let frame = self.numbered(frame);
             if std::mem::take(&mut self.is_first) && frame.starts_with("\u{feff}".as_bytes()) {
                 // Standing first, this character would be taken for a mark and dropped.
                 batch.joined().extend_from_slice(b":\n");
@@ -168,6 +195,16 @@ impl Relay {
             if is_event { batch.push_event(frame) } else { batch.push(frame) }
         }
         Ok(batch)
+    }
+
+    fn numbered(&mut self, frame: Frame) -> Bytes {
+        match self.numbers.as_mut().and_then(|numbers| numbers.number(&frame)) {
+            Some(numbered) => {
+                self.record.repaired(Repairs::ADD_IDS);
+                numbered
+            }
+            None => frame.into_bytes(),
+        }
     }
 
     fn failed(&self, route: &Route, error: &OriginError) -> End {

@@ -145,11 +145,10 @@ impl Source {
     async fn stream(&self, reconnect: &mut Reconnect<'_>) -> Result<Ended, OriginError> {
         let last_event_id = self.feed.last_event_id();
         let response = self.origins.open(&self.route, &self.request, &last_event_id).await?;
-        let (mut response, mut head) =
-            match Answer::of(response, &self.route, &self.request).await? {
-                Answer::Stream(response, head) => (response, head),
-                Answer::Other(response) => return Ok(self.not_a_stream(response)),
-            };
+        let (mut response, mut head) = match self.look_at(response).await? {
+            Answer::Stream(response, head) => (response, head),
+            Answer::Other(response) => return Ok(self.not_a_stream(response)),
+        };
         let record = Arc::clone(self.recorded.record());
         let mut intake = Intake::new(&mut head, self.route.repair, self.event_bytes, record);
         reconnect.opened();
@@ -162,6 +161,10 @@ impl Source {
         intake.finish(response.is_delimited());
         self.publish(&mut intake, reconnect).await?;
         Ok(Ended::ForNow("the origin ended the stream".to_owned()))
+    }
+
+    async fn look_at(&self, response: Response) -> Result<Answer, OriginError> {
+        Answer::of(response, &self.route, &self.request, |hint| self.recorded.hint(hint)).await
     }
 
     /// Publishes the frames that have come. If they are many, the readers have a chance to take

@@ -44,5 +44,5 @@ fn an_unknown_name_is_answered_with_the_known_ones() {
     let error = "Field-Case".parse::<Repairs>().unwrap_err().to_string();
     let start = "`Field-Case` is no repair; allowed are off, safe, legacy, normalise-eol, ";
     assert!(error.starts_with(start), "{error}");
-    assert!(error.ends_with(", cesu8"), "{error}");
+    assert!(error.ends_with(", soften-5xx"), "{error}");
 }

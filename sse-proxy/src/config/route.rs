@@ -32,6 +32,9 @@ pub struct Route {
     /// What is mended. Default: `"safe"`.
     #[serde(default = "safe", deserialize_with = "repairs")]
     pub repair: Repairs,
+    /// What is made a stream of events. Default: nothing.
+    #[serde(default)]
+    pub convert: Convert,
     /// Whether the route may be named in a mux request. Default: true.
     #[serde(default = "yes")]
     pub mux: bool,
@@ -104,6 +107,7 @@ impl Route {
             health_check: None,
             stream: Stream::default(),
             repair: safe(),
+            convert: Convert::default(),
             mux: yes(),
             keep_alive: fifteen_seconds(),
             retry: Retry::default(),
@@ -165,6 +169,35 @@ pub enum Stream {
     Shared,
     /// Nothing is known of streams: a plain proxy.
     Off,
+}
+
+/// What is made a stream of events, record by record.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Convert {
+    /// Nothing.
+    #[default]
+    None,
+    /// JSON texts, one on each line.
+    Ndjson,
+    /// JSON text sequences (RFC 7464).
+    JsonSeq,
+    /// Lines of plain text.
+    Lines,
+}
+
+impl Convert {
+    /// The format, if there is something to convert.
+    #[must_use]
+    pub const fn format(self) -> Option<sse_layer::convert::Convert> {
+        match self {
+            Self::None => None,
+            Self::Ndjson => Some(sse_layer::convert::Convert::Ndjson),
+            Self::JsonSeq => Some(sse_layer::convert::Convert::JsonSeq),
+            Self::Lines => Some(sse_layer::convert::Convert::Lines),
+        }
+    }
 }
 
 /// Whose reconnection time clients get.

@@ -8,15 +8,20 @@ use http::HeaderMap;
 use http::header::CONTENT_ENCODING;
 use sse_layer::Repairs;
 
+use super::sniff::looks_like_a_stream;
+
 /// How much is decoded at once: what a small input may swell to stays bounded.
 const STEP: usize = 512;
+
+/// How many bytes decide at most whether a label lies.
+const ENOUGH: usize = 64;
 
 /// The content coding of a body, being undone.
 pub(super) enum Decoding {
     /// Not coded.
     Plain,
     /// Not known before the first bytes are seen.
-    Unseen(Rule),
+    Unseen(Box<Unseen>),
     Gzip(Box<MultiGzDecoder<Vec<u8>>>),
     Zlib(Box<ZlibDecoder<Vec<u8>>>),
     /// What some servers call deflate.
@@ -25,66 +30,80 @@ pub(super) enum Decoding {
     Zstd(Box<zstd::stream::write::Decoder<'static, Vec<u8>>>),
 }
 
-/// What decides, with the first bytes, about the coding.
-#[derive(Clone, Copy)]
-pub(super) enum Rule {
-    /// No coding was declared, but gzip's mark is believed.
-    Undeclared,
-    /// Gzip was declared, and is believed only with its mark.
-    Gzip,
-    /// Deflate was declared; zlib's mark tells the two meanings of it apart.
-    Deflate,
+/// What is known of a body before its first bytes are.
+pub(super) struct Unseen {
+    /// What was declared.
+    label: Option<Coding>,
+    /// Whether the label is believed only if the bytes agree.
+    is_doubted: bool,
+    /// What has come.
+    held: Vec<u8>,
 }
 
-const GZIP_MARK: &[u8] = &[0x1f, 0x8b];
+/// A coding that browsers know.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Coding {
+    Gzip,
+    Deflate,
+    Brotli,
+    Zstd,
+}
+
+pub(super) const GZIP_MARK: &[u8] = &[0x1f, 0x8b];
 
 impl Decoding {
     /// For a body with these headers; `None` if its coding is unknown here.
     pub(super) fn of(headers: &HeaderMap, repairs: Repairs) -> Option<Self> {
-        let coding =
+        let label =
             headers.get(CONTENT_ENCODING).map(|value| value.as_bytes().to_ascii_lowercase());
-        Some(match coding.as_deref().map(<[u8]>::trim_ascii) {
-            None | Some(b"identity" | b"") if repairs.contains(Repairs::DECODE_UNDECLARED) => {
-                Self::Unseen(Rule::Undeclared)
-            }
-            None | Some(b"identity" | b"") => Self::Plain,
-            Some(b"gzip" | b"x-gzip") if repairs.contains(Repairs::DECODE_MISDECLARED) => {
-                Self::Unseen(Rule::Gzip)
-            }
-            Some(b"gzip" | b"x-gzip") => Self::gzip(),
-            Some(b"deflate") => Self::Unseen(Rule::Deflate),
-            Some(b"br") => {
-                Self::Brotli(Box::new(brotli::DecompressorWriter::new(Vec::new(), STEP)))
-            }
-            Some(b"zstd") => {
-                Self::Zstd(Box::new(zstd::stream::write::Decoder::new(Vec::new()).ok()?))
-            }
+        let label = match label.as_deref().map(<[u8]>::trim_ascii) {
+            None | Some(b"identity" | b"") => None,
+            Some(b"gzip" | b"x-gzip") => Some(Coding::Gzip),
+            Some(b"deflate") => Some(Coding::Deflate),
+            Some(b"br") => Some(Coding::Brotli),
+            Some(b"zstd") => Some(Coding::Zstd),
             Some(_) => return None,
-        })
+        };
+        let is_doubted = repairs.contains(match label {
+            None => Repairs::DECODE_UNDECLARED,
+            Some(_) => Repairs::DECODE_MISDECLARED,
+        });
+        match label {
+            None if !is_doubted => Some(Self::Plain),
+            Some(coding) if !is_doubted && coding != Coding::Deflate => Self::open(coding, b""),
+            _ => Some(Self::Unseen(Box::new(Unseen { label, is_doubted, held: Vec::new() }))),
+        }
     }
 
     pub(super) const fn is_plain(&self) -> bool {
         matches!(self, Self::Plain)
     }
 
-    fn gzip() -> Self {
-        Self::Gzip(Box::new(MultiGzDecoder::new(Vec::new())))
+    /// For a body that begins so.
+    fn open(coding: Coding, begin: &[u8]) -> Option<Self> {
+        Some(match coding {
+            Coding::Gzip => Self::Gzip(Box::new(MultiGzDecoder::new(Vec::new()))),
+            // Zlib's mark tells the two meanings of it apart.
+            Coding::Deflate if begin.first().is_some_and(|byte| byte & 0x0f == 8) => {
+                Self::Zlib(Box::new(ZlibDecoder::new(Vec::new())))
+            }
+            Coding::Deflate => Self::Deflate(Box::new(DeflateDecoder::new(Vec::new()))),
+            Coding::Brotli => {
+                Self::Brotli(Box::new(brotli::DecompressorWriter::new(Vec::new(), STEP)))
+            }
+            Coding::Zstd => {
+                Self::Zstd(Box::new(zstd::stream::write::Decoder::new(Vec::new()).ok()?))
+            }
+        })
     }
 
     /// Takes some of `input`, and returns what comes of it: a bounded piece, or nothing yet.
     pub(super) fn decode(&mut self, input: &mut Bytes) -> io::Result<Bytes> {
-        if let Self::Unseen(rule) = *self {
-            if input.is_empty() {
-                return Ok(Bytes::new());
-            }
-            *self = match rule {
-                Rule::Deflate if input.first().is_some_and(|byte| byte & 0x0f == 8) => {
-                    Self::Zlib(Box::new(ZlibDecoder::new(Vec::new())))
-                }
-                Rule::Deflate => Self::Deflate(Box::new(DeflateDecoder::new(Vec::new()))),
-                Rule::Gzip | Rule::Undeclared if input.starts_with(GZIP_MARK) => Self::gzip(),
-                Rule::Gzip | Rule::Undeclared => Self::Plain,
-            };
+        if let Self::Unseen(unseen) = self {
+            unseen.held.extend_from_slice(&std::mem::take(input));
+            let Some(decoding) = unseen.verdict() else { return Ok(Bytes::new()) };
+            *input = std::mem::take(&mut unseen.held).into();
+            *self = decoding;
         }
         if self.is_plain() {
             return Ok(std::mem::take(input));
@@ -109,6 +128,26 @@ impl Decoding {
             Self::Brotli(decoder) => through!(decoder),
             Self::Zstd(decoder) => through!(decoder),
         })
+    }
+}
+
+impl Unseen {
+    /// `None` if more bytes are needed.
+    fn verdict(&self) -> Option<Decoding> {
+        let held = self.held.as_slice();
+        match self.label {
+            Some(coding) if !self.is_doubted && !held.is_empty() => Decoding::open(coding, held),
+            None | Some(Coding::Gzip) => match held.get(..GZIP_MARK.len()) {
+                Some(GZIP_MARK) => Decoding::open(Coding::Gzip, held),
+                None if GZIP_MARK.starts_with(held) => None,
+                _ => Some(Decoding::Plain),
+            },
+            Some(coding) => match looks_like_a_stream(held) {
+                Some(true) => Some(Decoding::Plain),
+                None if held.len() < ENOUGH => None,
+                _ => Decoding::open(coding, held),
+            },
+        }
     }
 }
 
@@ -168,9 +207,26 @@ mod tests {
 
     #[test]
     fn a_label_that_the_bytes_belie_is_believed_only_without_the_repair() {
-        let body = b"data: not gzip at all\n\n";
-        let decode = |repairs| decode(Some("gzip"), repairs, body, 4096);
-        assert_eq!(decode(Repairs::DECODE_MISDECLARED).unwrap(), body);
-        assert!(decode(Repairs::SAFE).is_err());
+        let body = b"data: not coded at all\n\n";
+        for coding in ["gzip", "deflate", "br", "zstd"] {
+            for step in [1, 4096] {
+                let decode = |repairs| decode(Some(coding), repairs, body, step);
+                assert_eq!(decode(Repairs::DECODE_MISDECLARED).unwrap(), body, "{coding}");
+                assert_ne!(decode(Repairs::SAFE).ok().as_deref(), Some(&body[..]), "{coding}");
+            }
+        }
+        let coded = flushed!(GzEncoder::new(Vec::new(), Compression::fast()));
+        let out = decode(Some("gzip"), Repairs::DECODE_MISDECLARED, &coded, 1);
+        assert_eq!(out.unwrap(), b"data: x\n\n", "a label that is right is believed");
+    }
+
+    #[test]
+    fn gzip_that_nobody_declared_is_known_by_its_mark_wherever_it_is_cut() {
+        let body = flushed!(GzEncoder::new(Vec::new(), Compression::fast()));
+        for step in [1, 4096] {
+            let out = decode(None, Repairs::DECODE_UNDECLARED, &body, step);
+            assert_eq!(out.unwrap(), b"data: x\n\n");
+            assert_eq!(decode(None, Repairs::SAFE, &body, step).unwrap(), body);
+        }
     }
 }

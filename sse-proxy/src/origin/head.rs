@@ -2,17 +2,18 @@
 
 use std::time::Duration;
 
-use encoding_rs::Encoding;
 use http::header::{
     AGE, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, DATE, ETAG, EXPIRES,
-    HeaderName, LAST_MODIFIED, SET_COOKIE, VIA,
+    HeaderName, LAST_MODIFIED, RETRY_AFTER, SET_COOKIE, VIA,
 };
 use http::{HeaderMap, HeaderValue, StatusCode};
-use sse_layer::{Repairs, is_event_stream};
+use sse_layer::convert::Convert;
+use sse_layer::{Event, Repairs, is_event_stream};
 
+use super::charset::{Charset, Labelled};
 use super::decode::Decoding;
 use super::forward::via;
-use super::{OriginError, Response, copy_end_to_end};
+use super::{OriginError, Response, copy_end_to_end, sniff};
 use crate::config::{Route, Stream};
 use crate::request::Request;
 
@@ -20,9 +21,11 @@ const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering
 const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
-/// How long the head of an answer waits for the first bytes of the body, where they decide what
-/// the head will be.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// When a browser is to come back after a server's error, if the server does not say.
+const BACK_AFTER_ERROR: Duration = Duration::from_secs(5);
+
+/// The longest that a server may send it away for.
+const LONGEST_AWAY: Duration = Duration::from_secs(3600);
 
 /// An answer, and what it is.
 pub(crate) enum Answer {
@@ -38,68 +41,151 @@ pub(crate) struct StreamHead {
     headers: HeaderMap,
     /// Repairs that the head needed, by what is already done.
     pub(super) repaired: Repairs,
+    /// Repairs that are off, and would have been made to the head.
+    pub(super) hints: Repairs,
     pub(super) decoding: Decoding,
-    /// What the body's bytes are, where they are not UTF-8.
-    pub(super) charset: Option<&'static Encoding>,
+    /// What the body's bytes are.
+    pub(super) charset: Charset,
+    /// What the body is to be converted from. An event stream may be said to be one of NDJSON.
+    pub(super) convert: Option<Convert>,
+    pub(super) is_labelled: bool,
 }
 
 impl Answer {
     /// Looks at the head of an answer, and at its first bytes if the head alone does not tell.
+    /// `hint` is told which repairs are off that would make a stream of an answer that is none.
     pub(crate) async fn of(
         mut response: Response,
         route: &Route,
         request: &Request,
+        hint: impl FnOnce(Repairs),
     ) -> Result<Self, OriginError> {
         let shared = route.stream == Stream::Shared;
         let repairs = if shared { route.repair | Repairs::DECODE } else { route.repair };
+        let mut repaired = Repairs::NONE;
         if response.status != StatusCode::OK {
-            return Ok(Self::Other(response));
+            let Some(repair) = repair_of_status(&response, request) else {
+                return Ok(Self::Other(response));
+            };
+            if !repairs.contains(repair) {
+                hint(repair);
+                return Ok(Self::Other(response));
+            }
+            if repair == Repairs::SOFTEN_5XX {
+                return Ok(Self::softened(response, repairs));
+            }
+            repaired |= repair;
         }
         let coded = response.headers.contains_key(CONTENT_ENCODING);
         let decoding = match Decoding::of(&response.headers, repairs) {
             Some(decoding) if !coded || repairs.contains(Repairs::DECODE) => decoding,
             _ => return Ok(Self::Other(response)),
         };
-        let mut repaired = Repairs::NONE;
-        let mut charset = None;
-        if is_event_stream(&response.headers) {
-            if let Some(label) = other_charset(&response.headers) {
-                let repair;
-                (repair, charset) = mend_charset(&mut response, &label, repairs).await?;
-                repaired |= repair;
-            }
-        } else if !response.headers.contains_key(CONTENT_TYPE)
-            && repairs.contains(Repairs::CONTENT_TYPE)
-            && (shared || request.wants_events())
-        {
-            repaired |= Repairs::CONTENT_TYPE;
-        } else if repairs.contains(Repairs::RELABEL)
-            && !coded
-            && begins_like_a_stream(&mut response).await?
-        {
-            repaired |= Repairs::RELABEL;
-        } else {
-            return Ok(Self::Other(response));
-        }
         if coded {
             repaired |= Repairs::DECODE;
         }
-        let mut head = StreamHead { headers: HeaderMap::new(), repaired, decoding, charset };
+        let is_labelled = is_event_stream(&response.headers);
+        let mut labelled = Labelled::unchanged();
+        let convert = route.convert.format().filter(|_| request.takes_events());
+        let convert = convert.filter(|format| {
+            format.is_named_by(&response.headers) || (is_labelled && *format == Convert::Ndjson)
+        });
+        if is_labelled {
+            labelled = Labelled::of(&mut response, repairs).await?;
+        } else if convert.is_none() {
+            match mended_label(&mut response, request, repairs, shared, coded).await? {
+                Label::Mended(repair) => repaired |= repair,
+                Label::Hinted(repair) => {
+                    hint(repair);
+                    return Ok(Self::Other(response));
+                }
+                Label::Right => return Ok(Self::Other(response)),
+            }
+        }
+        let mut head = StreamHead {
+            headers: HeaderMap::new(),
+            repaired: repaired | labelled.repaired,
+            hints: labelled.hints,
+            decoding,
+            charset: labelled.charset,
+            convert,
+            is_labelled,
+        };
         head.set_headers(&response, repairs);
         response.close_after();
         Ok(Self::Stream(response, head))
     }
+
+    /// A server's error as a stream that ends at once, so that browsers come back.
+    fn softened(mut response: Response, repairs: Repairs) -> Self {
+        let asked = response.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+        let asked = asked.and_then(|seconds| seconds.trim().parse().ok()).map(Duration::from_secs);
+        let retry = asked.unwrap_or_default().clamp(BACK_AFTER_ERROR, LONGEST_AWAY);
+        response.replace_body(Event::new().retry(retry).to_bytes());
+        let mut head = StreamHead {
+            headers: HeaderMap::new(),
+            repaired: Repairs::SOFTEN_5XX,
+            hints: Repairs::NONE,
+            decoding: Decoding::Plain,
+            charset: Charset::Utf8,
+            convert: None,
+            is_labelled: false,
+        };
+        head.set_headers(&response, repairs);
+        Self::Stream(response, head)
+    }
+}
+
+/// What mends a status for whom only 200 is a stream.
+fn repair_of_status(response: &Response, request: &Request) -> Option<Repairs> {
+    let status = response.status;
+    // 204 and 205 have no body, and 206 is a part of something.
+    let is_success = matches!(status.as_u16(), 201..=203);
+    if is_success && is_event_stream(&response.headers) {
+        return Some(Repairs::STATUS);
+    }
+    (status.is_server_error() && request.wants_events()).then_some(Repairs::SOFTEN_5XX)
+}
+
+/// What becomes of a label that says something else than an event stream.
+enum Label {
+    Right,
+    Mended(Repairs),
+    Hinted(Repairs),
+}
+
+async fn mended_label(
+    response: &mut Response,
+    request: &Request,
+    repairs: Repairs,
+    shared: bool,
+    coded: bool,
+) -> Result<Label, OriginError> {
+    // A page, an image or a style sheet is asked for by its type, and is what it says it is.
+    if !request.takes_events() {
+        return Ok(Label::Right);
+    }
+    let is_missing = response.headers.get(CONTENT_TYPE).is_none_or(HeaderValue::is_empty);
+    let repair = if is_missing { Repairs::CONTENT_TYPE } else { Repairs::RELABEL };
+    if !repairs.contains(repair) {
+        let is_meant = request.wants_events() && !coded && response.status == StatusCode::OK;
+        let is_odd = is_meant && sniff::seems_a_stream(response).await?;
+        return Ok(if is_odd { Label::Hinted(repair) } else { Label::Right });
+    }
+    let is_stream = if is_missing {
+        // There is nobody to contradict but the bytes, if they come soon.
+        let is_meant = shared || request.wants_events();
+        is_meant && (coded || sniff::begins_like_a_stream(response).await? != Some(false))
+    } else {
+        !coded && sniff::begins_like_a_stream(response).await? == Some(true)
+    };
+    Ok(if is_stream { Label::Mended(repair) } else { Label::Right })
 }
 
 impl StreamHead {
     /// The head for the client.
     pub(crate) const fn headers(&self) -> &HeaderMap {
         &self.headers
-    }
-
-    /// Repairs that the head needed.
-    pub(crate) const fn repaired(&self) -> Repairs {
-        self.repaired
     }
 
     /// The head for readers who share the stream: without what was meant for the one who opened
@@ -113,134 +199,53 @@ impl StreamHead {
 
     fn set_headers(&mut self, response: &Response, repairs: Repairs) {
         let mut headers = copy_end_to_end(&response.headers);
+        let is_safe = repairs.contains(Repairs::FRAMING);
+        if is_safe && headers.contains_key(CONTENT_LENGTH) {
+            self.repaired |= Repairs::FRAMING;
+        }
+        let has_gone = response.headers.keys().any(|name| {
+            !headers.contains_key(name)
+                && !matches!(name.as_str(), "connection" | "transfer-encoding")
+        });
+        if repairs.contains(Repairs::HOP_BY_HOP) && has_gone {
+            self.repaired |= Repairs::HOP_BY_HOP;
+        }
         // The stream has no known length, and its coding has been undone.
         headers.remove(CONTENT_LENGTH);
         headers.remove(CONTENT_ENCODING);
-        if self.repaired.intersects(
-            Repairs::CONTENT_TYPE | Repairs::RELABEL | Repairs::CHARSET | Repairs::TRANSCODE,
-        ) {
+        let relabelled = Repairs::CONTENT_TYPE
+            | Repairs::RELABEL
+            | Repairs::CHARSET
+            | Repairs::TRANSCODE
+            | Repairs::SOFTEN_5XX;
+        if self.convert.is_some() || self.repaired.intersects(relabelled) {
             headers.insert(CONTENT_TYPE, EVENT_STREAM);
         }
-        let cacheable = headers.get(CACHE_CONTROL).is_none_or(|value| {
-            let value = value.as_bytes().to_ascii_lowercase();
-            !value
-                .split(|byte| *byte == b',')
-                .any(|part| matches!(part.trim_ascii(), b"no-store" | b"no-cache"))
-        });
-        if cacheable {
-            let repair = match headers.contains_key(CACHE_CONTROL) {
-                true => Repairs::OVERRULE_CACHING,
-                false => Repairs::CACHE_CONTROL,
-            };
-            if repairs.contains(repair) {
-                headers.insert(CACHE_CONTROL, NO_STORE);
-                self.repaired |= repair;
-            }
-        }
+        self.set_caching(&mut headers, repairs);
         if !repairs.is_empty() {
             headers.insert(X_ACCEL_BUFFERING, HeaderValue::from_static("no"));
         }
         headers.append(VIA, HeaderValue::from_static(via(response.version())));
         self.headers = headers;
     }
-}
 
-/// The charset in the label, if it is not UTF-8.
-fn other_charset(headers: &HeaderMap) -> Option<String> {
-    let label = headers.get_all(CONTENT_TYPE).iter().next_back()?.to_str().ok()?;
-    label.split(';').skip(1).find_map(|parameter| {
-        let (name, value) = parameter.split_once('=')?;
-        let value = value.trim().trim_matches('"');
-        let other = name.trim().eq_ignore_ascii_case("charset")
-            && !value.is_empty()
-            && !value.eq_ignore_ascii_case("utf-8");
-        other.then(|| value.to_owned())
-    })
-}
-
-/// What to do about a label that says the bytes are not UTF-8: they always are to a browser, if
-/// it does not refuse the label.
-async fn mend_charset(
-    response: &mut Response,
-    label: &str,
-    repairs: Repairs,
-) -> Result<(Repairs, Option<&'static Encoding>), OriginError> {
-    let encoding = Encoding::for_label(label.as_bytes()).filter(|e| e.is_ascii_compatible());
-    if repairs.contains(Repairs::TRANSCODE) && encoding.is_some() {
-        return Ok((Repairs::TRANSCODE, encoding));
-    }
-    let begins_as_utf8 = !repairs.contains(Repairs::CHARSET)
-        || match tokio::time::timeout(PATIENCE, response.peek(1)).await {
-            // A character may be cut in two at the end of what has come.
-            Ok(begin) => match std::str::from_utf8(begin?) {
-                Ok(_) => true,
-                Err(error) => error.error_len().is_none(),
-            },
-            Err(_) => true,
+    fn set_caching(&mut self, headers: &mut HeaderMap, repairs: Repairs) {
+        let lines = headers.get_all(CACHE_CONTROL).iter();
+        let directives = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
+        let forbids = [&b"no-store"[..], b"no-cache"];
+        let mut directives = directives.map(<[u8]>::trim_ascii);
+        if directives.any(|one| forbids.iter().any(|it| it.eq_ignore_ascii_case(one))) {
+            return;
+        }
+        let repair = match headers.contains_key(CACHE_CONTROL) {
+            true => Repairs::OVERRULE_CACHING,
+            false => Repairs::CACHE_CONTROL,
         };
-    let drop_label = repairs.contains(Repairs::CHARSET) && begins_as_utf8;
-    Ok((if drop_label { Repairs::CHARSET } else { Repairs::NONE }, None))
-}
-
-/// Whether the body begins as a stream does: with a byte order mark, a comment, or one of the
-/// four fields, however it is written.
-async fn begins_like_a_stream(response: &mut Response) -> Result<bool, OriginError> {
-    const ENOUGH: usize = 64;
-    for wanted in 1..=ENOUGH {
-        let Ok(begin) = tokio::time::timeout(PATIENCE, response.peek(wanted)).await else {
-            return Ok(false);
-        };
-        let begin = begin?;
-        match looks_like_a_stream(begin) {
-            Some(verdict) => return Ok(verdict),
-            None if begin.len() < wanted => return Ok(false), // the body has ended
-            None => {}
-        }
-    }
-    Ok(false)
-}
-
-/// `None` if more bytes are needed.
-fn looks_like_a_stream(begin: &[u8]) -> Option<bool> {
-    const BOM: &[u8] = b"\xef\xbb\xbf";
-    const FIELDS: [&[u8]; 4] = [b"event", b"data", b"id", b"retry"];
-    if BOM.starts_with(begin) && begin.len() < BOM.len() {
-        return None;
-    }
-    let begin = begin.strip_prefix(BOM).unwrap_or(begin).trim_ascii_start();
-    let end = begin.iter().position(|byte| !byte.is_ascii_alphabetic());
-    let name = begin.get(..end.unwrap_or(begin.len()))?.to_ascii_lowercase();
-    match end.and_then(|end| begin.get(end..)).map(<[u8]>::trim_ascii_start) {
-        Some([b':', ..]) => Some(name.is_empty() || FIELDS.contains(&name.as_slice())),
-        Some([]) | None => {
-            let possible = FIELDS.iter().any(|field| field.starts_with(&name));
-            if possible { None } else { Some(false) }
-        }
-        Some(_) => Some(false),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_stream_is_known_by_its_first_line() {
-        for begin in [&b"data: x"[..], b"Event: tick", b": hi", b"\xef\xbb\xbfdata:", b"  ID : 7"] {
-            assert_eq!(looks_like_a_stream(begin), Some(true), "{begin:?}");
-        }
-        for begin in [
-            &b"<script>"[..],
-            b"{\"error\":\"quota\"}",
-            b"12:00:01 started",
-            b"--b\r\nContent-Type: text/plain",
-            b"Content-Type: text/event-stream",
-            b"data=x",
-        ] {
-            assert_eq!(looks_like_a_stream(begin), Some(false), "{begin:?}");
-        }
-        for begin in [&b""[..], b"da", b"data", b"\xef\xbb", b"  ", b"id "] {
-            assert_eq!(looks_like_a_stream(begin), None, "{begin:?}");
+        if repairs.contains(repair) {
+            headers.insert(CACHE_CONTROL, NO_STORE);
+            self.repaired |= repair;
+        } else if repair == Repairs::OVERRULE_CACHING {
+            self.hints |= repair;
         }
     }
 }

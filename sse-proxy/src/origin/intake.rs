@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use encoding_rs::Encoding;
+use sse_layer::convert::Converter;
 use sse_layer::{Frame, Framer, Repairs};
 
 use super::OriginError;
-use super::decode::Decoding;
+use super::charset::Charset;
+use super::decode::{Decoding, GZIP_MARK};
 use super::head::StreamHead;
 use crate::record::Record;
 
@@ -20,13 +21,21 @@ pub(crate) struct Intake {
     /// What has come and is not decoded yet.
     input: Bytes,
     decoding: Decoding,
-    framer: Framer,
-    charset: Option<&'static Encoding>,
+    charset: Charset,
+    cutter: Cutter,
     looks: u32,
     /// Events and bytes that have come since that was last told.
     events: u64,
     bytes: u64,
     record: Arc<Record>,
+}
+
+/// What cuts the body.
+enum Cutter {
+    /// An event stream.
+    Frames(Framer),
+    /// Something else, record by record.
+    Records(Converter),
 }
 
 impl Intake {
@@ -38,12 +47,20 @@ impl Intake {
         limit: usize,
         record: Arc<Record>,
     ) -> Self {
-        record.repaired(head.repaired());
+        record.repaired(head.repaired);
+        record.hint(head.hints);
+        let framer = Framer::new().with_limit(limit).with_repairs(repairs);
         Self {
             input: Bytes::new(),
             decoding: std::mem::replace(&mut head.decoding, Decoding::Plain),
-            framer: Framer::new().with_limit(limit).with_repairs(repairs),
-            charset: head.charset,
+            charset: std::mem::replace(&mut head.charset, Charset::Utf8),
+            cutter: match head.convert {
+                None => Cutter::Frames(framer),
+                Some(_) if head.is_labelled => {
+                    Cutter::Records(Converter::within_event_stream(framer))
+                }
+                Some(format) => Cutter::Records(Converter::new(format).with_limit(limit)),
+            },
             looks: LOOKS,
             events: 0,
             bytes: 0,
@@ -53,6 +70,9 @@ impl Intake {
 
     /// Takes a piece of the body. The frames of the piece before must have been taken.
     pub(crate) fn push(&mut self, chunk: Bytes) {
+        if self.looks == LOOKS && self.decoding.is_plain() && chunk.starts_with(GZIP_MARK) {
+            self.record.hint(Repairs::DECODE_UNDECLARED);
+        }
         self.bytes += chunk.len() as u64;
         self.input = chunk;
     }
@@ -63,58 +83,84 @@ impl Intake {
     /// never there all at once.
     pub(crate) fn next_frame(&mut self) -> Result<Option<Frame>, OriginError> {
         let frame = loop {
-            let frame = self.framer.next_frame().map_err(OriginError::TooLong)?;
+            let frame = self.cutter.next_frame()?;
             if frame.is_some() || self.input.is_empty() {
                 break frame;
             }
-            let decoded = self.decoding.decode(&mut self.input).map_err(OriginError::Coding)?;
-            self.framer.push(decoded);
+            let decoded = self.decoding.decode(&mut self.input).map_err(|error| {
+                // Nothing has come of it at all.
+                if self.looks == LOOKS && self.events == 0 {
+                    self.record.hint(Repairs::DECODE_MISDECLARED);
+                }
+                OriginError::Coding(error)
+            })?;
+            self.cutter.push(self.charset.widen(decoded));
         };
         let Some(frame) = frame else {
             self.tell();
             return Ok(None);
         };
         self.events += u64::from(frame.has_data());
-        let made = self.framer.take_repaired();
-        match self.charset {
-            Some(charset) if std::str::from_utf8(frame.bytes()).is_err() => {
-                self.record.repaired(made | Repairs::TRANSCODE);
-                Ok(Some(transcode(&frame, charset)))
-            }
-            _ => {
-                self.record.repaired(made);
-                Ok(Some(frame))
-            }
+        let mut made = self.cutter.take_repaired();
+        let transcoded = self.charset.transcode(&frame);
+        if transcoded.is_some() {
+            made |= Repairs::TRANSCODE;
+        } else if self.looks > 0 && std::str::from_utf8(frame.bytes()).is_err() {
+            self.record.hint(Repairs::TRANSCODE_UNDECLARED);
         }
+        self.record.repaired(made);
+        Ok(Some(transcoded.unwrap_or(frame)))
     }
 
     /// Takes the end of the body, which some repairs make a frame of. `is_meant`: the origin said
     /// that it ends here, while a connection that closes may as well have been cut.
     pub(crate) fn finish(&mut self, is_meant: bool) {
-        self.framer.finish(is_meant);
+        match &mut self.cutter {
+            Cutter::Frames(framer) => framer.finish(is_meant),
+            Cutter::Records(converter) => converter.finish(),
+        }
     }
 
     /// What has come after the last whole frame: never an event, but a client that is sent it
     /// will see the stream end as the origin ended it.
     pub(crate) fn into_remainder(self) -> Bytes {
-        self.framer.into_remainder()
+        match self.cutter {
+            Cutter::Frames(framer) => framer.into_remainder(),
+            Cutter::Records(_) => Bytes::new(),
+        }
     }
 
     /// Tells what has come, and which repairs are off and would have mended some of it.
     fn tell(&mut self) {
         self.record.came(std::mem::take(&mut self.events), std::mem::take(&mut self.bytes));
-        if let Some(left) = self.looks.checked_sub(1) {
+        if let Cutter::Frames(framer) = &self.cutter
+            && let Some(left) = self.looks.checked_sub(1)
+        {
             self.looks = left;
-            self.record.hint(self.framer.hints());
+            self.record.hint(framer.hints());
         }
     }
 }
 
-/// The frame in UTF-8. The encodings that come here are supersets of ASCII, in which the frame
-/// has been cut already: its lines stay what they are.
-fn transcode(frame: &Frame, charset: &'static Encoding) -> Frame {
-    let (text, _) = charset.decode_without_bom_handling(frame.bytes());
-    let mut framer = Framer::new().with_limit(usize::MAX);
-    framer.push(Bytes::from(text.into_owned()));
-    framer.next_frame().ok().flatten().unwrap_or_else(|| frame.clone())
+impl Cutter {
+    fn push(&mut self, bytes: Bytes) {
+        match self {
+            Self::Frames(framer) => framer.push(bytes),
+            Self::Records(converter) => converter.push(bytes),
+        }
+    }
+
+    fn next_frame(&mut self) -> Result<Option<Frame>, OriginError> {
+        match self {
+            Self::Frames(framer) => framer.next_frame().map_err(OriginError::too_long),
+            Self::Records(converter) => converter.next_frame().map_err(OriginError::too_long),
+        }
+    }
+
+    fn take_repaired(&mut self) -> Repairs {
+        match self {
+            Self::Frames(framer) => framer.take_repaired(),
+            Self::Records(_) => Repairs::NONE,
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! The way to an origin: connect, ask, and make sense of the answer.
 
 mod ask;
+mod charset;
 mod decode;
 mod dial;
 mod forward;
@@ -11,6 +12,7 @@ mod intake;
 mod origins;
 mod pool;
 mod response;
+mod sniff;
 mod tls;
 mod upload;
 
@@ -36,10 +38,14 @@ pub(crate) enum OriginError {
     /// The content coding is damaged.
     Coding(std::io::Error),
     /// An event is larger than the limit.
-    TooLong(sse_layer::DecodeError),
+    TooLong(String),
 }
 
 impl OriginError {
+    fn too_long(error: impl fmt::Display) -> Self {
+        Self::TooLong(error.to_string())
+    }
+
     fn broken(error: &dyn std::error::Error) -> Self {
         Self::Broken(dial::with_causes(error))
     }
@@ -52,7 +58,7 @@ impl fmt::Display for OriginError {
             Self::Silent => f.write_str("no answer in time (timeouts.first_byte, timeouts.idle)"),
             Self::Broken(why) => write!(f, "the connection broke: {why}"),
             Self::Coding(why) => write!(f, "the content coding is damaged: {why}"),
-            Self::TooLong(why) => why.fmt(f),
+            Self::TooLong(why) => f.write_str(why),
         }
     }
 }

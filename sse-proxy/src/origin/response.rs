@@ -106,6 +106,13 @@ impl Response {
         Ok(&self.peeked)
     }
 
+    /// Has something else than what the origin said for a body.
+    pub(super) fn replace_body(&mut self, body: Bytes) {
+        self.close_after();
+        self.peeked = BytesMut::from(body);
+        self.ended = true;
+    }
+
     /// Has the connection of its own closed at the end. The next stream's origin is looked up and
     /// chosen anew.
     pub(super) fn close_after(&mut self) {
