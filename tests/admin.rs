@@ -103,8 +103,11 @@ async fn it_is_healthy_and_ready_until_it_is_asked_to_drain() {
     let origin = Origin::start();
     let mut proxy = proxy(&origin, "").await;
     let admin = proxy.admin();
-    let (stream, _exchange) = proxy.h1().open_from(&origin, "/feed").await;
-    // Answers of an HTTP/2 connection that is not closed keep the process until the window ends.
+    // The process waits for an answer to a POST.
+    let (response, mut exchange) =
+        tokio::join!(async { proxy.h1().send(request(Method::POST, "/chat")).await }, async {
+            origin.opened("/chat").await
+        });
     let status = async |target| admin.get(target).await.status;
     assert_eq!(status("/healthz").await, StatusCode::OK);
     assert_eq!(status("/readyz").await, StatusCode::OK);
@@ -119,11 +122,12 @@ async fn it_is_healthy_and_ready_until_it_is_asked_to_drain() {
     let asked = admin.send(request(Method::POST, "/api/drain")).await;
     assert_eq!(asked.status, StatusCode::ACCEPTED);
     eventually("it is not ready", async || {
-        let answer = admin.try_send(request(Method::GET, "/readyz")).await;
-        answer.is_ok_and(|answer| answer.status == StatusCode::SERVICE_UNAVAILABLE)
+        status("/readyz").await == StatusCode::SERVICE_UNAVAILABLE
     })
     .await;
-    drop(stream);
+    assert_eq!(status("/healthz").await, StatusCode::OK);
+    exchange.end().await;
+    assert_eq!(response.text().await, "");
     assert!(proxy.exit().await.success());
 }
 

@@ -18,6 +18,7 @@ mod mux;
 mod mux_changes;
 mod mux_feeds;
 mod plain;
+mod posts;
 mod private;
 mod readme;
 mod repairs;

@@ -7,7 +7,7 @@ use std::io;
 use bytes::BytesMut;
 use http::header::{CONTENT_LENGTH, EXPECT, HOST, HeaderName, TRANSFER_ENCODING, UPGRADE};
 use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderValue, Version};
+use http::{HeaderMap, HeaderValue, Method, Version};
 use tokio::io::AsyncReadExt;
 use tokio::time::Instant;
 
@@ -113,6 +113,7 @@ fn request(head: &httparse::Request<'_, '_>) -> Option<Request> {
         _ => return None,
     };
     Some(Request {
+        method: Method::GET,
         authority,
         path: target.path().to_owned(),
         query: target.query().map(str::to_owned),

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use h2::SendStream;
-use http::{HeaderMap, StatusCode};
+use http::header::TRANSFER_ENCODING;
+use http::{HeaderMap, StatusCode, Version};
 use pingora::protocols::http::ServerSession;
 use sse_layer::Event;
 use tokio::sync::oneshot;
@@ -15,6 +16,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use crate::client::{Client, connection};
 use crate::http1::Http1;
 use crate::limits::Seat;
+use crate::sending::Sending;
 use crate::session::head;
 
 /// A comment and a blank line: a frame without an event.
@@ -68,11 +70,20 @@ pub(crate) struct Downstream {
     keep_alive: Duration,
     quiet_since: Instant,
     seat: Seat,
+    /// Whether the client can come back for the rest, so that it may be sent away.
+    is_resumable: bool,
 }
 
 enum Io {
     Http1(Http1),
     Http2(SendStream<Bytes>),
+    /// The request is not complete, and goes on being sent to the origin.
+    BothWays(Box<BothWays>),
+}
+
+struct BothWays {
+    session: Box<ServerSession>,
+    sending: Sending,
 }
 
 impl Downstream {
@@ -113,7 +124,32 @@ impl Downstream {
                 }
             },
         };
-        Ok(Self { io, keep_alive, quiet_since: Instant::now(), seat })
+        Ok(Self { io, keep_alive, quiet_since: Instant::now(), seat, is_resumable: true })
+    }
+
+    /// The same for a client that may not have sent all of its request, and that asked for
+    /// something which is not to be had again: it is not sent away in a drain.
+    pub(crate) async fn open_both_ways(
+        mut session: Box<ServerSession>,
+        sending: Sending,
+        headers: &HeaderMap,
+        keep_alive: Duration,
+        seat: Seat,
+    ) -> pingora::Result<Self> {
+        let mut this = if sending.is_done() {
+            Self::open(Client::Session(session), headers, Bytes::new(), keep_alive, seat).await?
+        } else {
+            let mut head = head(StatusCode::OK, headers)?;
+            if session.req_header().version == Version::HTTP_11 {
+                head.insert_header(TRANSFER_ENCODING, "chunked")?;
+            }
+            session.set_keepalive(None);
+            session.write_response_header(Box::new(head)).await?;
+            let io = Io::BothWays(Box::new(BothWays { session, sending }));
+            Self { io, keep_alive, quiet_since: Instant::now(), seat, is_resumable: true }
+        };
+        this.is_resumable = false;
+        Ok(this)
     }
 
     /// Waits for `next`, with keep-alive comments in the silence. Ends if the client leaves, or
@@ -126,7 +162,7 @@ impl Downstream {
                 biased;
                 value = &mut next => return Ok(value),
                 () = self.io.closed() => return Err(End::Left),
-                () = self.seat.draining.turn() => return Err(End::Drained),
+                () = self.seat.draining.turn(), if self.is_resumable => return Err(End::Drained),
                 () = sleep_until(keep_alive), if !self.keep_alive.is_zero() => {}
             }
             let patience = sleep_until(Instant::now() + self.keep_alive);
@@ -210,6 +246,10 @@ impl Io {
         match self {
             Self::Http1(http1) => http1.closed().await,
             Self::Http2(send) => _ = poll_fn(|cx| send.poll_reset(cx)).await,
+            Self::BothWays(both) => {
+                let BothWays { session, sending } = &mut **both;
+                while sending.go_on(session).await.is_ok() {}
+            }
         }
     }
 
@@ -226,6 +266,9 @@ impl Io {
                 }
                 Ok(())
             }
+            Self::BothWays(both) => {
+                both.session.write_response_body(body, false).await.map_err(|_| Gone)
+            }
         }
     }
 
@@ -233,6 +276,12 @@ impl Io {
         match self {
             Self::Http1(http1) => http1.finish().await.map_err(|_| Gone),
             Self::Http2(send) => send.send_data(Bytes::new(), true).map_err(|_| Gone),
+            Self::BothWays(both) => {
+                let session = &mut both.session;
+                session.write_response_body(Bytes::new(), true).await.map_err(|_| Gone)?;
+                both.sending.give_up(session).await;
+                Ok(())
+            }
         }
     }
 }

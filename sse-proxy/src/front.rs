@@ -22,7 +22,7 @@ use crate::mux::is_private;
 use crate::places::{Places, TOO_MANY_STREAMS};
 use crate::request::Request;
 use crate::session::{respond, take};
-use crate::{plain, relay, shared, tunnel};
+use crate::{plain, posts, relay, shared, tunnel};
 
 /// Sends every request of a listener where it belongs.
 pub(crate) struct Front {
@@ -136,6 +136,9 @@ impl Front {
             let feeds = places.feeds.clone();
             tunnel::serve(take(&mut session), feeds, route, request, protocol, draining).await?;
             return Ok(None);
+        }
+        if posts::may_stream(&route, &request) {
+            return posts::serve(session, places, route, request).await;
         }
         plain::serve(&mut session, places.feeds.origins(), &route, &request).await?;
         reuse(session).await

@@ -14,7 +14,8 @@
 //! - a GET of a shared route to `shared`: `feeds` opens one `source` per feed, whoever reads it;
 //! - any other GET to `relay`: one client, one origin stream, if the answer is a stream;
 //! - a WebSocket's handshake, or that of another upgrade, to `tunnel`;
-//! - everything else, uploads among it, to `plain`.
+//! - other methods, and GETs with a body, to `posts`: streams too, if the answer is one;
+//! - everything else to `plain`.
 //!
 //! Origins are asked over connections of our own (`origin`), HTTP/1 or HTTP/2. Trailers pass from
 //! origins to clients; those of a request do not, nor do informational answers (1xx) to clients of
@@ -54,6 +55,7 @@ mod numbers;
 mod origin;
 mod places;
 mod plain;
+mod posts;
 mod reconnect;
 mod record;
 mod relay;

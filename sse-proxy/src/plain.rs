@@ -7,7 +7,7 @@ use pingora::protocols::http::ServerSession;
 use tokio::sync::mpsc;
 
 use crate::config::Route;
-use crate::origin::{Ask, Interim, Origins, Response, copy_end_to_end, via};
+use crate::origin::{Ask, Interim, OriginError, Origins, Response, copy_end_to_end, via};
 use crate::report::report_failure;
 use crate::request::Request;
 use crate::sending::Sending;
@@ -24,6 +24,31 @@ pub(crate) async fn serve(
     route: &Route,
     request: &Request,
 ) -> pingora::Result<()> {
+    let (answer, sending) = ask(session, origins, route, request).await?;
+    match answer {
+        Ok(response) => answer_with(session, response, sending).await,
+        Err(error) => fail(session, route, &error).await,
+    }
+}
+
+/// There is no answer to pass on.
+pub(crate) async fn fail(
+    session: &mut ServerSession,
+    route: &Route,
+    error: &OriginError,
+) -> pingora::Result<()> {
+    report_failure(route, error);
+    respond(take(session), 502, "The origin cannot be reached.\n").await
+}
+
+/// Asks the origin what the client asked. The request may not be complete when the answer begins.
+/// An error if the client goes away.
+pub(crate) async fn ask(
+    session: &mut ServerSession,
+    origins: &Origins,
+    route: &Route,
+    request: &Request,
+) -> pingora::Result<(Result<Response, OriginError>, Sending)> {
     let (mut sending, upload) = Sending::begin(session);
     let (told, mut interims) = mpsc::channel(INTERIMS);
     let ask = Ask::new(session.req_header().method.clone(), request).interim(told);
@@ -38,18 +63,10 @@ pub(crate) async fn serve(
             }
         }
     };
-    match answer {
-        Ok(response) => {
-            while let Ok(interim) = interims.try_recv() {
-                pass_interim(session, interim).await?;
-            }
-            answer_with(session, response, sending).await
-        }
-        Err(error) => {
-            report_failure(route, &error);
-            respond(take(session), 502, "The origin cannot be reached.\n").await
-        }
+    while let Ok(interim) = interims.try_recv() {
+        pass_interim(session, interim).await?;
     }
+    Ok((answer, sending))
 }
 
 /// Answers a request that had no body with what the origin said.
@@ -63,7 +80,8 @@ async fn pass_interim(session: &mut ServerSession, interim: Interim) -> pingora:
     session.write_response_header(Box::new(head)).await
 }
 
-async fn answer_with(
+/// Answers with what the origin said, while the rest of the request is on its way.
+pub(crate) async fn answer_with(
     session: &mut ServerSession,
     mut response: Response,
     mut sending: Sending,

@@ -18,7 +18,7 @@ use crate::limits::Seat;
 use crate::numbers::Numbers;
 use crate::origin::{Answer, Intake, OriginError, Response, StreamHead};
 use crate::plain;
-use crate::record::Record;
+use crate::record::Recorded;
 use crate::report::report_failure;
 use crate::request::{LAST_EVENT_ID, Request};
 use crate::source::for_clients;
@@ -93,9 +93,6 @@ async fn open(
     mut head: StreamHead,
     seat: Seat,
 ) -> pingora::Result<()> {
-    let recorded = feeds.records().open(&route, &request, None);
-    let record = Arc::clone(recorded.record());
-    let intake = Intake::new(&mut head, route.repair, feeds.event_bytes(), Arc::clone(&record));
     let mut begin = BytesMut::new();
     if let Retry::Ours(retry) = route.retry {
         Event::new().retry(jitter(retry)).encode(&mut begin);
@@ -108,26 +105,21 @@ async fn open(
     let begin = begin.freeze();
     let downstream =
         Downstream::open(client, head.headers(), begin, route.keep_alive, seat).await?;
-    let mut visit = Visit::open(Arc::clone(&record.counts), Some(Arc::clone(&record)), &request);
+    let mut relay = Relay::new(downstream, &feeds, route, &request);
     if has_gap {
-        visit.gap();
+        relay.visit.gap();
     }
-    let numbers = route.repair.contains(Repairs::ADD_IDS).then(Numbers::new);
-    let relay = Relay { downstream, response, intake, visit, record, numbers, is_first: true };
-    tokio::spawn(async move {
-        relay.run(&route).await;
-        drop(recorded);
-    });
+    let intake = relay.intake(&mut head, &feeds);
+    tokio::spawn(relay.run(response, intake));
     Ok(())
 }
 
 /// One origin stream on its way to its only client.
-struct Relay {
-    downstream: Downstream,
-    response: Response,
-    intake: Intake,
+pub(crate) struct Relay {
+    pub(crate) downstream: Downstream,
     visit: Visit,
-    record: Arc<Record>,
+    recorded: Recorded,
+    route: Arc<Route>,
     /// What numbers the events, if that is to be done.
     numbers: Option<Numbers>,
     /// Nothing of the origin's has been passed on.
@@ -135,39 +127,76 @@ struct Relay {
 }
 
 impl Relay {
+    /// For a client whose stream has been opened.
+    pub(crate) fn new(
+        downstream: Downstream,
+        feeds: &Feeds,
+        route: Arc<Route>,
+        request: &Request,
+    ) -> Self {
+        let recorded = feeds.records().open(&route, request, None);
+        let record = recorded.record();
+        let visit = Visit::open(Arc::clone(&record.counts), Some(Arc::clone(record)), request);
+        let numbers = route.repair.contains(Repairs::ADD_IDS).then(Numbers::new);
+        Self { downstream, visit, recorded, route, numbers, is_first: true }
+    }
+
+    /// What makes frames of the body that follows `head`.
+    pub(crate) fn intake(&self, head: &mut StreamHead, feeds: &Feeds) -> Intake {
+        let record = Arc::clone(self.recorded.record());
+        Intake::new(head, self.route.repair, feeds.event_bytes(), record)
+    }
+
     /// Passes the origin's stream on to its client.
-    async fn run(mut self, route: &Route) {
-        let mut end = self.pass_all(route).await.err().unwrap_or(End::OriginEnded);
-        let Self { mut downstream, intake, visit, .. } = self;
+    pub(crate) async fn run(mut self, mut response: Response, mut intake: Intake) {
+        let passed = self.pass_all(&mut response, &mut intake).await;
+        let mut end = passed.err().unwrap_or(End::OriginEnded);
         if end == End::OriginEnded {
             let rest = intake.into_remainder();
-            let written = downstream.write(rest, std::future::pending()).await;
+            let written = self.downstream.write(rest, std::future::pending()).await;
             end = written.err().unwrap_or(End::OriginEnded);
         }
-        visit.end(end);
+        self.end(end, end).await;
+    }
+
+    /// Tells the client something of our own, and ends its stream.
+    pub(crate) async fn tell(mut self, event: Event, why: End) {
+        let event = event.to_bytes();
+        let bytes = event.len();
+        let written = self.downstream.write(event, std::future::pending()).await;
+        if written.is_ok() {
+            self.visit.wrote(1, bytes, None);
+        }
+        self.end(why, written.err().unwrap_or(End::OriginEnded)).await;
+    }
+
+    /// Ends the client's stream as `end` asks for, which came about through `why`.
+    pub(crate) async fn end(self, why: End, end: End) {
+        let Self { downstream, visit, recorded, .. } = self;
+        visit.end(why);
         downstream.end(end, None).await;
+        drop(recorded);
     }
 
     /// Passes on what the origin sends, to its orderly end.
-    async fn pass_all(&mut self, route: &Route) -> Result<(), End> {
-        while let Some(chunk) = self.next(route).await? {
-            self.intake.push(chunk);
-            self.write_frames(route).await?;
+    async fn pass_all(&mut self, response: &mut Response, intake: &mut Intake) -> Result<(), End> {
+        loop {
+            let chunk = self.downstream.wait(response.chunk()).await?;
+            match chunk.map_err(|error| self.failed(&error))? {
+                Some(chunk) => intake.push(chunk),
+                None => break,
+            }
+            self.write_frames(intake).await?;
         }
-        self.intake.finish(self.response.is_delimited());
-        self.write_frames(route).await
-    }
-
-    async fn next(&mut self, route: &Route) -> Result<Option<Bytes>, End> {
-        let chunk = self.downstream.wait(self.response.chunk()).await?;
-        chunk.map_err(|error| self.failed(route, &error))
+        intake.finish(response.is_delimited());
+        self.write_frames(intake).await
     }
 
     /// Writes the frames that have come.
-    async fn write_frames(&mut self, route: &Route) -> Result<(), End> {
+    async fn write_frames(&mut self, intake: &mut Intake) -> Result<(), End> {
         let came = Instant::now();
         loop {
-            let batch = self.frames(route).map_err(|error| self.failed(route, &error))?;
+            let batch = self.frames(intake).map_err(|error| self.failed(&error))?;
             let events = batch.events();
             let frames = batch.into_bytes();
             let bytes = frames.len();
@@ -180,12 +209,12 @@ impl Relay {
     }
 
     /// Some of the frames that have come, or nothing if there is none.
-    fn frames(&mut self, route: &Route) -> Result<Batch, OriginError> {
+    fn frames(&mut self, intake: &mut Intake) -> Result<Batch, OriginError> {
         let mut batch = Batch::default();
         while !batch.is_full()
-            && let Some(frame) = self.intake.next_frame()?
+            && let Some(frame) = intake.next_frame()?
         {
-            let frame = for_clients(route, frame);
+            let frame = for_clients(&self.route, frame);
             let is_event = frame.has_data();
             let frame = self.numbered(frame);
             if std::mem::take(&mut self.is_first) && frame.starts_with("\u{feff}".as_bytes()) {
@@ -200,16 +229,18 @@ impl Relay {
     fn numbered(&mut self, frame: Frame) -> Bytes {
         match self.numbers.as_mut().and_then(|numbers| numbers.number(&frame)) {
             Some(numbered) => {
-                self.record.repaired(Repairs::ADD_IDS);
+                self.recorded.repaired(Repairs::ADD_IDS);
                 numbered
             }
             None => frame.into_bytes(),
         }
     }
 
-    fn failed(&self, route: &Route, error: &OriginError) -> End {
-        self.record.failed(&error.to_string());
-        tracing::warn!(route = %route.path, upstream = %route.upstream, %error, "stream broke off");
+    /// Tells that the origin has failed.
+    pub(crate) fn failed(&self, error: &OriginError) -> End {
+        self.recorded.failed(&error.to_string());
+        let (route, upstream) = (&self.route.path, &self.route.upstream);
+        tracing::warn!(%route, %upstream, %error, "stream broke off");
         End::OriginFailed
     }
 }

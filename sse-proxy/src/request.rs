@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use bytes::Bytes;
 use form_urlencoded::Serializer;
 use http::header::{ACCEPT, AUTHORIZATION, COOKIE, HOST, HeaderName, ORIGIN};
-use http::{HeaderMap, HeaderValue, Version};
+use http::{HeaderMap, HeaderValue, Method, Version};
 use pingora::http::RequestHeader;
 use pingora::protocols::http::ServerSession;
 use tokio::time::Instant;
@@ -15,9 +15,13 @@ use crate::config::{Route, ShareBy, without_port};
 /// The header in which a client says which event it had last.
 pub(crate) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
-/// A GET that may be answered with a stream.
+/// The header in which a client of MCP says whose session it is.
+const MCP_SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
+
+/// A request that may be answered with a stream.
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
+    pub(crate) method: Method,
     /// The host that the client named, with its port.
     pub(crate) authority: String,
     pub(crate) path: String,
@@ -39,6 +43,7 @@ impl Request {
     pub(crate) fn of_session(session: &ServerSession) -> Self {
         let head = session.req_header();
         Self {
+            method: head.method.clone(),
             authority: authority(head),
             path: head.uri.path().to_owned(),
             query: head.uri.query().map(str::to_owned),
@@ -114,7 +119,7 @@ impl Request {
                 ShareBy::Query => false,
             })
         };
-        [AUTHORIZATION, COOKIE]
+        [AUTHORIZATION, COOKIE, MCP_SESSION_ID]
             .iter()
             .any(|field| self.headers.contains_key(field) && !named(field))
     }
@@ -216,7 +221,18 @@ mod tests {
         let (authority, path) = ("h".to_owned(), "/x".to_owned());
         let version = Version::HTTP_11;
         let arrived = Instant::now();
-        Request { authority, path, query, headers, client: None, tls: false, version, arrived }
+        let method = Method::GET;
+        Request {
+            method,
+            authority,
+            path,
+            query,
+            headers,
+            client: None,
+            tls: false,
+            version,
+            arrived,
+        }
     }
 
     fn route(share_by: &str) -> Route {

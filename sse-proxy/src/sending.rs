@@ -72,7 +72,7 @@ impl Sending {
     }
 
     /// Ends the client's sending, where the answer has come before the request was complete.
-    pub(crate) async fn give_up(self, session: &mut ServerSession) {
+    pub(crate) async fn give_up(&self, session: &mut ServerSession) {
         if !session.is_body_done() {
             session.set_keepalive(None);
             let _ = tokio::time::timeout(PATIENCE, session.drain_request_body()).await;

@@ -32,7 +32,11 @@ impl Visit {
     ) -> Self {
         let path = request.without_values();
         let client = request.client.map(tracing::field::display);
-        tracing::info!(route = counts.route(), path, client, version = ?request.version, "stream opened");
+        let method = &request.method;
+        tracing::info!(
+            route = counts.route(), %method, path, client, version = ?request.version,
+            "stream opened"
+        );
         counts.total.readers.inc();
         let arrived = request.arrived;
         let (events, bytes, is_resuming, end) = (0, 0, false, End::Left);

@@ -104,7 +104,8 @@ async fn silence_is_filled_without_being_asked_for() {
 async fn read(app: Router) -> Vec<String> {
     let mut decoder = Decoder::new();
     decoder.push(ask(app).await.into_body().collect().await.unwrap().to_bytes());
-    std::iter::from_fn(|| decoder.next_event().unwrap().map(|event| event.data.to_owned())).collect()
+    std::iter::from_fn(|| decoder.next_event().unwrap().map(|event| event.data.to_owned()))
+        .collect()
 }
 
 #[tokio::test]

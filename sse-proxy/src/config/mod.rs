@@ -27,7 +27,7 @@ pub(crate) use self::host::without_port;
 pub use self::listener::{Http2, KeyPair, Listener, Tls};
 pub use self::path::PathPattern;
 pub use self::route::{
-    Convert, History, Lag, LagPolicy, OnOriginError, Resume, Retry, Route, Stream, Timeouts,
+    Commit, Convert, History, Lag, LagPolicy, OnOriginError, Resume, Retry, Route, Stream, Timeouts,
 };
 pub use self::share_by::ShareBy;
 pub use self::size::Size;

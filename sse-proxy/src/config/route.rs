@@ -35,6 +35,9 @@ pub struct Route {
     /// What is made a stream of events. Default: nothing.
     #[serde(default)]
     pub convert: Convert,
+    /// When the head of the answer to a POST is sent.
+    #[serde(default)]
+    pub commit: Commit,
     /// Whether the route may be named in a mux request. Default: true.
     #[serde(default = "yes")]
     pub mux: bool,
@@ -108,6 +111,7 @@ impl Route {
             stream: Stream::default(),
             repair: safe(),
             convert: Convert::default(),
+            commit: Commit::default(),
             mux: yes(),
             keep_alive: fifteen_seconds(),
             retry: Retry::default(),
@@ -198,6 +202,20 @@ impl Convert {
             Self::Lines => Some(sse_layer::convert::Convert::Lines),
         }
     }
+}
+
+/// When the head of the answer to a POST is sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Commit {
+    /// When the origin's has come: its status and fields are the client's.
+    #[default]
+    Late,
+    /// At once: 200, a stream of events, with comments while the origin thinks. What goes wrong
+    /// is an event of type `error`, and an answer that is no stream is one event. For routes
+    /// all of whose answers are streams, behind somebody who does not wait long.
+    Early,
 }
 
 /// Whose reconnection time clients get.

@@ -175,7 +175,8 @@ impl Mux {
         let found = self.router.find(&request.authority, path);
         let route =
             found.filter(|route| route.mux && route.stream != Stream::Off).ok_or(404_u16)?;
-        let request = Request { path: path.to_owned(), query, ..request.clone() };
+        let (method, path) = (Method::GET, path.to_owned());
+        let request = Request { method, path, query, ..request.clone() };
         stream.try_add(name, |reader| {
             reader.set_lag(lag(route));
             if is_private(route, &request) {

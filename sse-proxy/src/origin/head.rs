@@ -6,7 +6,7 @@ use http::header::{
     AGE, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, DATE, ETAG, EXPIRES,
     HeaderName, LAST_MODIFIED, RETRY_AFTER, SET_COOKIE, VIA,
 };
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use sse_layer::convert::Convert;
 use sse_layer::{Event, Repairs, is_event_stream};
 
@@ -141,10 +141,11 @@ fn repair_of_status(response: &Response, request: &Request) -> Option<Repairs> {
     let status = response.status;
     // 204 and 205 have no body, and 206 is a part of something.
     let is_success = matches!(status.as_u16(), 201..=203);
-    if is_success && is_event_stream(&response.headers) {
+    if is_success && request.method == Method::GET && is_event_stream(&response.headers) {
         return Some(Repairs::STATUS);
     }
-    (status.is_server_error() && request.wants_events()).then_some(Repairs::SOFTEN_5XX)
+    let is_browser = request.method == Method::GET && request.wants_events();
+    (status.is_server_error() && is_browser).then_some(Repairs::SOFTEN_5XX)
 }
 
 /// What becomes of a label that says something else than an event stream.
@@ -168,7 +169,8 @@ async fn mended_label(
     let is_missing = response.headers.get(CONTENT_TYPE).is_none_or(HeaderValue::is_empty);
     let repair = if is_missing { Repairs::CONTENT_TYPE } else { Repairs::RELABEL };
     if !repairs.contains(repair) {
-        let is_meant = request.wants_events() && !coded && response.status == StatusCode::OK;
+        // Whoever posts gets what he is told he gets.
+        let is_meant = request.method == Method::GET && request.wants_events() && !coded;
         let is_odd = is_meant && sniff::seems_a_stream(response).await?;
         return Ok(if is_odd { Label::Hinted(repair) } else { Label::Right });
     }
