@@ -78,7 +78,8 @@ impl Front {
         }
         let mut session = unread_session(connection, came);
         match session.read_request().await {
-            Ok(true) => self.serve_session(session).await,
+            // In a box, as all that is rare is: a task is as large as the largest of its ways.
+            Ok(true) => Box::pin(self.serve_session(session)).await,
             Ok(false) => Ok(None),
             Err(error) => {
                 if matches!(error.etype(), pingora::ErrorType::InvalidHTTPHeader) {
@@ -168,22 +169,22 @@ impl Front {
         let places = &self.places;
         let route = match &place {
             Place::Mux => {
-                places.open_mux(client, request).await?;
+                Box::pin(places.open_mux(client, request)).await?;
                 return Ok(None);
             }
             Place::Shared(route) | Place::Private(route) => Arc::clone(route),
         };
         let Some(seat) = places.seat(&request) else {
-            client.respond(429, TOO_MANY_STREAMS).await?;
+            Box::pin(client.respond(429, TOO_MANY_STREAMS)).await?;
             return Ok(None);
         };
         let feeds = places.feeds.clone();
         if matches!(place, Place::Shared(_)) {
             shared::serve(client, feeds, &places.hub, route, request, seat).await
         } else if is_held(&route, &request) {
-            hold::serve(client, feeds, route, request, seat).await
+            Box::pin(hold::serve(client, feeds, route, request, seat)).await
         } else {
-            relay::serve(client, feeds, route, request, seat).await
+            Box::pin(relay::serve(client, feeds, route, request, seat)).await
         }
     }
 }

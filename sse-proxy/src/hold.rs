@@ -10,7 +10,7 @@ use sse_layer::Event;
 use tokio::time::Instant;
 
 use crate::batch::Batch;
-use crate::client::{Client, reuse};
+use crate::client::Client;
 use crate::config::{OnOriginError, Retry, Route};
 use crate::connection::Connection;
 use crate::downstream::{Downstream, End, KEEP_ALIVE, jitter};
@@ -92,9 +92,7 @@ pub(crate) async fn serve(
     let (route, request) = (&held.route, &held.request);
     let (first, headers, begin) = match first {
         Some(Ok(Answer::Other(response))) if !is_passing(response.status) => {
-            let mut session = client.into_session().await?;
-            plain::pass(&mut session, response).await?;
-            return reuse(session).await;
+            return Box::pin(plain::pass_to(client, response)).await;
         }
         Some(Ok(Answer::Stream(response, head))) => {
             let headers = head.headers().clone();

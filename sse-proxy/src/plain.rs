@@ -6,7 +6,9 @@ use http::{HeaderValue, Method, StatusCode, Version};
 use pingora::protocols::http::ServerSession;
 use tokio::sync::mpsc;
 
+use crate::client::{Client, reuse};
 use crate::config::Route;
+use crate::connection::Connection;
 use crate::origin::{Ask, Interim, OriginError, Origins, Response, copy_end_to_end, via};
 use crate::report::report_failure;
 use crate::request::Request;
@@ -67,6 +69,17 @@ pub(crate) async fn ask(
         pass_interim(session, interim).await?;
     }
     Ok((answer, sending))
+}
+
+/// Answers a client whose request had no body with what the origin said. Returns the connection of
+/// an HTTP/1 client that may ask for more.
+pub(crate) async fn pass_to(
+    client: Client,
+    response: Response,
+) -> pingora::Result<Option<Connection>> {
+    let mut session = client.into_session().await?;
+    pass(&mut session, response).await?;
+    reuse(session).await
 }
 
 /// Answers a request that had no body with what the origin said.

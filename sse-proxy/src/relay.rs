@@ -9,7 +9,7 @@ use sse_layer::{Event, Frame, Repairs};
 use tokio::time::Instant;
 
 use crate::batch::Batch;
-use crate::client::{Client, reuse};
+use crate::client::Client;
 use crate::config::{Retry, Route};
 use crate::connection::Connection;
 use crate::downstream::{Downstream, End, jitter};
@@ -69,14 +69,10 @@ pub(crate) async fn serve(
             open(client, feeds, route, request, response, head, seat).await?;
             Ok(None)
         }
-        Some(Ok(Answer::Other(response))) => {
-            let mut session = client.into_session().await?;
-            plain::pass(&mut session, response).await?;
-            reuse(session).await
-        }
+        Some(Ok(Answer::Other(response))) => Box::pin(plain::pass_to(client, response)).await,
         Some(Err(error)) => {
             report_failure(&route, &error);
-            client.fail(&request).await?;
+            Box::pin(client.fail(&request)).await?;
             Ok(None)
         }
         None => Ok(None),

@@ -8,7 +8,7 @@ use sse_layer::Event;
 use sse_layer::feed::{Item, Lag, Reader, Status};
 
 use crate::batch::Batch;
-use crate::client::{Client, reuse};
+use crate::client::Client;
 use crate::config::{Retry, Route};
 use crate::connection::Connection;
 use crate::downstream::{Downstream, End, KEEP_ALIVE, jitter};
@@ -36,7 +36,7 @@ pub(crate) async fn serve(
     let mut reader = Reader::new(lag(&route));
     let joined = feeds.join(&route, &request, &mut reader, start_after(&last_event_id));
     let Ok(mut joined) = joined else {
-        client.respond(503, "This route has as many feeds open as it may.\n").await?;
+        Box::pin(client.respond(503, "This route has as many feeds open as it may.\n")).await?;
         return Ok(None);
     };
     let may_begin_early = is_held(&route, &request) && may_begin_early(&request);
@@ -55,21 +55,21 @@ pub(crate) async fn serve(
         Opening::Open(headers) => (headers, None),
         Opening::Refused(refusal) => match refusal.take() {
             Some(answer) => {
-                let mut session = client.into_session().await?;
-                plain::pass(&mut session, answer).await?;
-                return reuse(session).await;
+                return Box::pin(plain::pass_to(client, answer)).await;
             }
-            None if refusal.status == StatusCode::NO_CONTENT => return client.no_content().await,
+            None if refusal.status == StatusCode::NO_CONTENT => {
+                return Box::pin(client.no_content()).await;
+            }
             None if is_held(&route, &request) => {
-                return hold::serve(client, feeds, route, request, seat).await;
+                return Box::pin(hold::serve(client, feeds, route, request, seat)).await;
             }
-            None => return relay::serve(client, feeds, route, request, seat).await,
+            None => return Box::pin(relay::serve(client, feeds, route, request, seat)).await,
         },
         Opening::Failed | Opening::Pending if may_begin_early => {
             (Arc::new(hold::headers()), Some(early_begin(&route)))
         }
         Opening::Failed | Opening::Pending => {
-            client.fail(&request).await?;
+            Box::pin(client.fail(&request)).await?;
             return Ok(None);
         }
     };
