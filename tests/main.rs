@@ -6,6 +6,7 @@
 mod support;
 
 mod admin;
+mod balance;
 mod corpus;
 mod curl;
 mod drain;
@@ -26,3 +27,5 @@ mod shared;
 mod sharing;
 mod slow;
 mod smuggling;
+mod transparency;
+mod upstreams;

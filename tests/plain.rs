@@ -29,7 +29,7 @@ impl Body for Pieces {
 }
 
 /// A request whose body comes in these pieces, and whose length is not told.
-fn upload(method: Method, target: &str, pieces: Vec<Bytes>) -> Request<RequestBody> {
+pub(crate) fn upload(method: Method, target: &str, pieces: Vec<Bytes>) -> Request<RequestBody> {
     let pieces: Vec<_> = pieces.into_iter().rev().collect();
     request(method, target).map(|_| Pieces(pieces).boxed())
 }

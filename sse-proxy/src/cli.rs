@@ -36,8 +36,9 @@ pub(crate) enum Command {
     },
     /// Check a configuration file: parse it, load its certificates, try its addresses.
     ///
-    /// Prints what would run. Exits with 0 if it would, with 1 if a certificate or an address
-    /// cannot be used, with 64 if the file is wrong.
+    /// Prints what would run, and what is found at each origin. Exits with 0 if it would, with 1 if
+    /// a certificate or an address cannot be used, with 64 if the file is wrong. An origin that is
+    /// not there now is told, and is no fault.
     Check {
         /// The configuration file.
         #[arg(long, value_name = "FILE")]

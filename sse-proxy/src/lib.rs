@@ -74,5 +74,6 @@ mod trailing;
 mod tunnel;
 mod visit;
 
+pub use self::origin::Probe;
 pub use self::server::{Proxy, Stop};
 pub use self::start::StartError;

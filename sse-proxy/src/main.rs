@@ -91,7 +91,16 @@ fn check(path: &Path) -> Result<(), Failure> {
     for route in routes {
         println!("route   {route}");
     }
-    Ok(())
+    let probes = tokio::runtime::Runtime::new().map(|runtime| runtime.block_on(proxy.probe()));
+    let probes =
+        probes.map_err(|error| Failure { what: format!("no runtime: {error}"), code: FAULT })?;
+    for probe in &probes {
+        println!("origin  {probe}");
+    }
+    match probes.iter().find(|probe| probe.is_fault()) {
+        Some(probe) => Err(Failure { what: probe.to_string(), code: FAULT }),
+        None => Ok(()),
+    }
 }
 
 /// Resolves when the process is told to go. Says `ready` once it would hear that.

@@ -23,7 +23,7 @@ use crate::drain::Drain;
 use crate::front::Front;
 use crate::hub::Hub;
 use crate::limits::Connections;
-use crate::origin::Origins;
+use crate::origin::{Origins, Probe};
 use crate::places::Places;
 use crate::record::Records;
 use crate::start::{StartError, bind};
@@ -93,6 +93,15 @@ impl Proxy {
             let scheme = if entrance.tls.is_some() { "https" } else { "http" };
             format!("{scheme}://{}", entrance.address)
         })
+    }
+
+    /// Connects to every upstream of every route, in their order, and tells what it found.
+    pub async fn probe(&self) -> Vec<Probe> {
+        let mut found = Vec::new();
+        for route in &self.config.route {
+            found.extend(self.origins.probe(route).await);
+        }
+        found
     }
 
     /// Serves until `stop` resolves, and then as long as its answer asks for.

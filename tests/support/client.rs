@@ -80,7 +80,8 @@ impl Client {
         let what = format!("an answer to {} {}", request.method(), request.uri());
         let answer = within(&what, self.exchange(request)).await?;
         let (head, body) = answer.into_parts();
-        Ok(Response { version: head.version, status: head.status, headers: head.headers, body })
+        let (version, status, headers) = (head.version, head.status, head.headers);
+        Ok(Response { version, status, headers, trailers: None, body })
     }
 
     async fn exchange(
@@ -161,6 +162,8 @@ pub(crate) struct Response {
     pub(crate) version: Version,
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
+    /// What followed the body, once it has been read.
+    pub(crate) trailers: Option<HeaderMap>,
     body: Incoming,
 }
 
@@ -178,8 +181,9 @@ impl Response {
                 Ok(frame) => frame,
                 Err(error) => return Some(Err(error)),
             };
-            if let Ok(bytes) = frame.into_data() {
-                return Some(Ok(bytes));
+            match frame.into_data() {
+                Ok(bytes) => return Some(Ok(bytes)),
+                Err(frame) => self.trailers = frame.into_trailers().ok(),
             }
         }
     }

@@ -3,6 +3,7 @@
 
 mod case;
 mod client;
+mod echo;
 mod event_source;
 mod mux;
 mod origin;
@@ -21,6 +22,7 @@ pub(crate) use self::case::{Case, Cases, Cut, events as case_events, retry as ca
 pub(crate) use self::client::{
     Body as RequestBody, Client, Ending, HOST_NAME, Response, Stream, fields, request,
 };
+pub(crate) use self::echo::Echo;
 pub(crate) use self::event_source::{Charsets, EventSource, State};
 pub(crate) use self::mux::{
     Mux, change as mux_change, change_target as mux_change_target, pairs, post as mux_post,

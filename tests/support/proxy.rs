@@ -78,6 +78,24 @@ impl Proxy {
         )
     }
 
+    /// Runs the program before whatever `keys` name as upstream, in this folder: one route for
+    /// everything, at a plain and at a TLS address.
+    pub(crate) async fn with_upstream(folder: Arc<Folder>, keys: &str) -> Self {
+        let config = format!(
+            r#"
+            [[listener]]
+            address = "127.0.0.1:0"
+            [[listener]]
+            address = "127.0.0.1:0"
+            tls = "self-signed"
+            [[route]]
+            path = "/*"
+            {keys}
+            "#
+        );
+        Self::start_in(folder, &config).await
+    }
+
     fn address(&self, scheme: &str) -> SocketAddr {
         let of_scheme = |url: &String| url.strip_prefix(scheme)?.parse().ok();
         self.urls.iter().find_map(of_scheme).expect("a listener for this")

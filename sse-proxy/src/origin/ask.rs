@@ -1,7 +1,8 @@
 //! [`Ask`]: a request as an origin gets it.
 
 use http::header::{
-    ACCEPT_ENCODING, CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderValue, TE, UPGRADE,
+    ACCEPT_ENCODING, CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderValue, TE, TRANSFER_ENCODING,
+    UPGRADE,
 };
 use http::uri::{PathAndQuery, Scheme};
 use http::{HeaderMap, Method, StatusCode, Uri};
@@ -31,6 +32,10 @@ impl<'a> Ask<'a> {
     /// The client's request, as it is.
     pub(crate) fn new(method: Method, request: &'a Request) -> Self {
         let mut headers = copy_end_to_end(&request.headers);
+        if request.headers.contains_key(TRANSFER_ENCODING) {
+            // It is overruled (RFC 9112, 6.3), and must not be believed by those after us.
+            headers.remove(CONTENT_LENGTH);
+        }
         let takes_trailers = request.headers.get_all(TE).iter().any(|te| {
             let mut codings = te.as_bytes().split(|byte| *byte == b',');
             codings.any(|coding| coding.trim_ascii().eq_ignore_ascii_case(b"trailers"))
@@ -89,10 +94,14 @@ impl<'a> Ask<'a> {
         upstream: &Upstream,
         body: Upload,
     ) -> Result<http::Request<Upload>, OriginError> {
+        let mut headers = self.headers.clone();
+        if !body.is_none() && !headers.contains_key(CONTENT_LENGTH) {
+            // Whatever the method: a GET may have a body too.
+            headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+        }
         let mut request = http::Request::new(body);
         *request.method_mut() = self.method.clone();
         *request.uri_mut() = Uri::from(self.target(route, upstream)?);
-        let mut headers = self.headers.clone();
         // A client of HTTP/1.0 need not name a host, but we must.
         let host = match self.request.authority.as_str() {
             "" => upstream.authority(),

@@ -1,10 +1,12 @@
 //! [`Dialer`]: makes connections to one upstream.
 
+use std::io;
 use std::path::Path;
 use std::time::Duration;
 
 use http::Uri;
 use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::connect::dns::GaiResolver;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::UnixStream;
 use tower_service::Service;
@@ -47,12 +49,7 @@ impl Dialer {
         let (target, tls) = match &upstream.place {
             Place::Unix(socket) => (Target::Unix(socket.clone().into()), None),
             Place::Tcp { host, port } => {
-                let mut connector = HttpConnector::new();
-                connector.set_nodelay(true);
-                connector.set_keepalive(Some(PROBE_AFTER));
-                // Divided among the addresses, so that one that does not answer leaves time for
-                // the others.
-                connector.set_connect_timeout(timeout);
+                let connector = connector(GaiResolver::new(), timeout);
                 let authority = match host.contains(':') {
                     true => format!("[{host}]:{port}"),
                     false => format!("{host}:{port}"),
@@ -70,9 +67,9 @@ impl Dialer {
         Ok(Self { target, tls, speaks_http2: upstream.protocol == Protocol::H2c, timeout })
     }
 
-    /// Whether TLS is spoken.
-    pub(super) const fn is_tls(&self) -> bool {
-        self.tls.is_some()
+    /// How TLS is spoken, if it is.
+    pub(super) const fn tls(&self) -> Option<&Verifying> {
+        self.tls.as_ref()
     }
 
     /// Whether it is known beforehand that HTTP/2 is spoken.
@@ -82,33 +79,43 @@ impl Dialer {
 
     /// Connects. Returns the connection, and whether HTTP/2 is spoken over it.
     pub(super) async fn dial(&self, http1_only: bool) -> Result<(Box<dyn Io>, bool), OriginError> {
-        let connect = self.connect(http1_only);
-        match self.timeout {
-            Some(limit) => match tokio::time::timeout(limit, connect).await {
-                Ok(connected) => connected,
-                Err(_) => Err(OriginError::Connect(format!("no connection within {limit:?}"))),
-            },
-            None => connect.await,
-        }
+        let connect = async {
+            let io = self.open().await?;
+            let Some(tls) = &self.tls else { return Ok((io, self.speaks_http2)) };
+            let io = tls.shake(io, http1_only).await?;
+            let speaks_http2 = io.get_ref().1.alpn_protocol() == Some(b"h2");
+            Ok((Box::new(io) as Box<dyn Io>, speaks_http2))
+        };
+        let connected = match self.timeout {
+            Some(limit) => tokio::time::timeout(limit, connect).await,
+            None => Ok(connect.await),
+        };
+        let failed = |error: io::Error| OriginError::Connect(error.to_string());
+        connected
+            .unwrap_or_else(|_| Err(io::Error::other("no connection in time (timeouts.connect)")))
+            .map_err(failed)
     }
 
-    async fn connect(&self, http1_only: bool) -> Result<(Box<dyn Io>, bool), OriginError> {
-        let failed = |error: &dyn std::error::Error| OriginError::Connect(with_causes(error));
-        let io: Box<dyn Io> = match &self.target {
-            Target::Unix(socket) => {
-                Box::new(UnixStream::connect(socket).await.map_err(|error| failed(&error))?)
-            }
+    /// Connects, and no more.
+    pub(super) async fn open(&self) -> io::Result<Box<dyn Io>> {
+        Ok(match &self.target {
+            Target::Unix(socket) => Box::new(UnixStream::connect(socket).await?),
             Target::Tcp(connector, uri) => {
-                let mut connector = connector.clone();
-                let connected = connector.call(uri.clone()).await;
-                Box::new(connected.map_err(|error| failed(&error))?.into_inner())
+                let connected = connector.clone().call(uri.clone()).await;
+                let connected = connected.map_err(|error| io::Error::other(with_causes(&error)))?;
+                Box::new(connected.into_inner())
             }
-        };
-        let Some(tls) = &self.tls else { return Ok((io, self.speaks_http2)) };
-        let io = tls.shake(io, http1_only).await.map_err(|error| failed(&error))?;
-        let speaks_http2 = io.get_ref().1.alpn_protocol() == Some(b"h2");
-        Ok((Box::new(io), speaks_http2))
+        })
     }
+}
+
+fn connector<R>(resolver: R, timeout: Option<Duration>) -> HttpConnector<R> {
+    let mut connector = HttpConnector::new_with_resolver(resolver);
+    connector.set_nodelay(true);
+    connector.set_keepalive(Some(PROBE_AFTER));
+    // Divided among the addresses, so that one that does not answer leaves time for the others.
+    connector.set_connect_timeout(timeout);
+    connector
 }
 
 /// The error and what caused it: the cause is often all that says something.
@@ -124,4 +131,38 @@ pub(super) fn with_causes(error: &dyn std::error::Error) -> String {
         cause = error.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use hyper_util::client::legacy::connect::dns::Name;
+    use tokio::net::TcpListener;
+    use tower::service_fn;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_name_is_looked_up_for_each_connection_and_tried_at_all_its_addresses() {
+        let there = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = there.local_addr().unwrap().port();
+        let lookups = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&lookups);
+        let resolver = service_fn(move |_: Name| {
+            counted.fetch_add(1, Ordering::Relaxed);
+            // Nobody listens at the first two.
+            let addresses = [[127, 0, 0, 3], [127, 0, 0, 2], [127, 0, 0, 1]];
+            let addresses = addresses.map(|ip| SocketAddr::from((ip, port)));
+            async move { Ok::<_, io::Error>(addresses.into_iter()) }
+        });
+        let connector = connector(resolver, Some(Duration::from_secs(5)));
+        let uri: Uri = format!("http://origin.example:{port}/").parse().unwrap();
+        for connection in 1..=2 {
+            connector.clone().call(uri.clone()).await.unwrap();
+            assert_eq!(lookups.load(Ordering::Relaxed), connection);
+        }
+    }
 }

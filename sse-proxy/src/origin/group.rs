@@ -14,6 +14,7 @@ use pingora::lb::{Backend, Backends, Extensions};
 use super::dial::Dialer;
 use super::health::Checks;
 use super::pool::Pool;
+use super::probe::Probe;
 use crate::config::{Route, Upstream};
 use crate::start::StartError;
 
@@ -74,6 +75,15 @@ impl Group {
             .select_with(b"", TURNS, |backend, is_well| is_well && is_new(backend))
             .or_else(|| self.balancer.select_with(b"", TURNS, |backend, _| is_new(backend)));
         next.and_then(|backend| member(&self.members, &backend))
+    }
+
+    /// What is found at each of the upstreams.
+    pub(super) async fn probe(&self) -> Vec<Probe> {
+        let mut found = Vec::new();
+        for member in &self.members {
+            found.push(Probe::of(&member.upstream, member.pool.dialer()).await);
+        }
+        found
     }
 
     /// Checks who is well, for as long as the group is there.

@@ -11,6 +11,7 @@ mod health;
 mod intake;
 mod origins;
 mod pool;
+mod probe;
 mod response;
 mod sniff;
 mod tls;
@@ -23,6 +24,7 @@ pub(crate) use self::forward::{Forward, add_forwarded, copy_end_to_end, via};
 pub(crate) use self::head::{Answer, StreamHead};
 pub(crate) use self::intake::Intake;
 pub(crate) use self::origins::Origins;
+pub use self::probe::Probe;
 pub(crate) use self::response::Response;
 pub(crate) use self::upload::{Piece, Upload};
 

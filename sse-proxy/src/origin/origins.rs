@@ -11,6 +11,7 @@ use super::OriginError;
 use super::ask::Ask;
 use super::group::{Group, Member};
 use super::pool::{Connection, Unsent};
+use super::probe::Probe;
 use super::response::{Lease, Response};
 use super::upload::{Progress, Upload};
 use crate::config::{Host, PathPattern, Route};
@@ -41,6 +42,14 @@ impl Origins {
     pub(crate) fn watch(&self) {
         for (_, group) in self.groups.values().flatten() {
             group.watch();
+        }
+    }
+
+    /// What is found at each of the route's upstreams.
+    pub(crate) async fn probe(&self, route: &Route) -> Vec<Probe> {
+        match self.group(route) {
+            Ok(group) => group.probe().await,
+            Err(_) => Vec::new(),
         }
     }
 

@@ -117,7 +117,11 @@ impl Pool {
     }
 
     pub(super) const fn is_tls(&self) -> bool {
-        self.dialer.is_tls()
+        self.dialer.tls().is_some()
+    }
+
+    pub(super) const fn dialer(&self) -> &Dialer {
+        &self.dialer
     }
 
     /// A connection that has been used before, if one is to be had.
