@@ -15,7 +15,8 @@ async fn asked(
 ) -> Exchange {
     let (response, exchange) = tokio::join!(client.send(request(method, target)), async {
         let mut exchange = origin.request(path).await;
-        exchange.answer("200 OK", "", "").await;
+        // The next request must not be sent on a connection that is about to go.
+        exchange.answer("200 OK", "Connection: close\r\n", "").await;
         exchange
     });
     assert_eq!(response.status, 200);

@@ -1,6 +1,8 @@
 //! Requests that try to be two: one per test, with what is tried, and why it would matter.
 
-use crate::support::{Head, Origin, Proxy, Wire};
+use http::Method;
+
+use crate::support::{Ending, Head, Origin, Proxy, Wire, fields, request};
 
 /// An origin that answers everything, and how often it was asked for what.
 pub(crate) fn agreeable() -> Origin {
@@ -132,4 +134,97 @@ async fn a_request_has_one_host() {
     }
     // RFC 9112, 3.2: such a request must be answered with 400.
     assert!(accepted.is_empty(), "{accepted:?}");
+}
+
+// Requests on a connection that has become HTTP/2 would come past every rule of the proxy.
+#[tokio::test]
+async fn a_connection_never_becomes_http_2_behind_the_proxy() {
+    for protocol in ["h2c", "websocket, h2c", "HTTP/2.0", "TLS/1.3, HTTP/1.1"] {
+        let ask = format!(
+            "GET /a HTTP/1.1\r\nHost: h\r\nConnection: Upgrade, HTTP2-Settings\r\n\
+             Upgrade: {protocol}\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n"
+        );
+        let (answer, heads) = tried(&ask).await;
+        assert!(answer.starts_with("HTTP/1.1 200"), "{protocol}: {answer}");
+        for head in heads {
+            assert_eq!(head.text("upgrade"), None, "{protocol}");
+            assert_eq!(head.text("http2-settings"), None, "{protocol}");
+        }
+    }
+}
+
+// What is for this hop alone counts only if it is named so.
+#[tokio::test]
+async fn an_upgrade_that_connection_does_not_name_is_none() {
+    let ask = "GET /a HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\n\r\n";
+    let (answer, heads) = tried(ask).await;
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    assert!(heads.iter().all(|head| head.text("upgrade").is_none()));
+}
+
+// A client that did not ask for it would take what follows for the answer to its next request.
+#[tokio::test]
+async fn an_origin_cannot_switch_protocols_on_its_own() {
+    let origin = Origin::start();
+    let proxy = Proxy::before(&origin, "").await;
+    for client in proxy.clients().await {
+        for method in [Method::GET, Method::POST] {
+            let (answer, ()) = tokio::join!(client.send(request(method, "/a")), async {
+                let mut exchange = origin.request("/a").await;
+                let head = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n\
+                            Upgrade: websocket\r\n\r\nHTTP/1.1 200 OK\r\n\r\n";
+                exchange.raw(head).await;
+            });
+            assert_eq!(answer.status, 502, "{}", client.protocol());
+        }
+    }
+}
+
+// A proxy that builds tunnels for anybody leads into the network behind it.
+#[tokio::test]
+async fn no_tunnel_is_built() {
+    for (target, refusal) in [("127.0.0.1:1", 400), ("/a", 405)] {
+        let (answer, heads) = tried(&format!("CONNECT {target} HTTP/1.1\r\nHost: h\r\n\r\n")).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {refusal} ")), "{target}: {answer}");
+        assert!(heads.is_empty());
+    }
+}
+
+// Whoever merges trailers into the head would believe them.
+#[tokio::test]
+async fn trailers_cannot_frame_a_message() {
+    let origin = Origin::start();
+    let proxy = Proxy::before(&origin, "").await;
+    for client in proxy.clients().await {
+        let mut ask = request(Method::POST, "/a");
+        *ask.headers_mut() = fields(&[("te", "trailers")]);
+        let (mut answer, ()) = tokio::join!(client.send(ask), async {
+            let mut exchange = origin.request("/a").await;
+            exchange.raw("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n").await;
+            let trailers = "Content-Length: 0\r\nTransfer-Encoding: gzip\r\nX-Sum: 1\r\n";
+            exchange.raw(format!("1\r\nx\r\n0\r\n{trailers}\r\n")).await;
+        });
+        assert_eq!(answer.rest().await, (b"x".to_vec(), Ending::Orderly), "{}", client.protocol());
+        let trailers = answer.trailers.take().unwrap_or_default();
+        assert!(
+            !trailers.contains_key("content-length") && !trailers.contains_key("transfer-encoding")
+        );
+    }
+}
+
+// The second of two requests that come together must not cost the first its answer.
+#[tokio::test]
+async fn a_request_that_comes_too_early_does_not_end_the_one_before_it() {
+    let origin = Origin::start();
+    let proxy = Proxy::before(&origin, "").await;
+    for method in ["GET", "POST"] {
+        let ask =
+            |path| format!("{method} {path} HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n");
+        let mut wire = Wire::send(proxy.plain(), ask("/first")).await;
+        let mut exchange = origin.request("/first").await;
+        wire.write(ask("/second")).await;
+        exchange.answer("200 OK", "", "the first").await;
+        let answer = wire.text_until("the first").await;
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    }
 }

@@ -9,7 +9,9 @@ use tokio::sync::mpsc;
 use crate::client::{Client, reuse};
 use crate::config::Route;
 use crate::connection::Connection;
-use crate::origin::{Ask, Interim, OriginError, Origins, Response, copy_end_to_end, via};
+use crate::origin::{
+    Ask, Interim, OriginError, Origins, Response, copy_end_to_end, copy_trailers, via,
+};
 use crate::report::report_failure;
 use crate::request::Request;
 use crate::sending::Sending;
@@ -144,7 +146,7 @@ pub(crate) async fn answer_with(
     }
     match response.take_trailers() {
         Some(trailers) if session.is_http2() => {
-            session.write_response_trailers(copy_end_to_end(&trailers)).await?;
+            session.write_response_trailers(copy_trailers(&trailers)).await?;
         }
         _ => session.write_response_body(Bytes::new(), true).await?,
     }

@@ -58,5 +58,16 @@ pub(crate) fn head(status: StatusCode, headers: &HeaderMap) -> pingora::Result<R
 
 /// Resolves when the client goes away. What it still sends is dropped.
 pub(crate) async fn leave(session: &mut ServerSession) {
-    while let Ok(Some(_)) = session.read_body_or_idle(true).await {}
+    loop {
+        match session.read_body_or_idle(true).await {
+            Ok(Some(_)) => {}
+            // It has begun with its next request, which is lost: it will be sent again over another
+            // connection, as this one is closed after the answer.
+            Err(error) if *error.etype() == pingora::ErrorType::ConnectError => {
+                session.set_keepalive(None);
+                return std::future::pending().await;
+            }
+            Ok(None) | Err(_) => return,
+        }
+    }
 }

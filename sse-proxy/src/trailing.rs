@@ -10,7 +10,7 @@ use pingora::protocols::Stream;
 use pingora::protocols::http::ServerSession;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::origin::{Response, copy_end_to_end};
+use crate::origin::{Response, copy_trailers};
 use crate::plain::broken_off;
 
 /// An HTTP/1 response with trailers, its head written.
@@ -64,7 +64,7 @@ impl Trailing {
 
 /// The last chunk, and the trailers.
 fn end(response: &mut Response) -> Bytes {
-    let trailers = response.take_trailers().map(|trailers| copy_end_to_end(&trailers));
+    let trailers = response.take_trailers().map(|trailers| copy_trailers(&trailers));
     let mut end = BytesMut::from(&b"0\r\n"[..]);
     for (name, value) in &trailers.unwrap_or_default() {
         end.extend_from_slice(name.as_str().as_bytes());

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use bytes::{Buf, Bytes};
-use http::header::{HeaderValue, UPGRADE};
+use http::header::{CONNECTION, HeaderValue, UPGRADE};
 use http::{StatusCode, Version};
 use pingora::http::RequestHeader;
 use pingora::protocols::http::ServerSession;
@@ -104,9 +104,13 @@ async fn pass(
 /// HTTP/2 is not among it: requests over such a connection would come past our routes.
 pub(crate) fn wanted(head: &RequestHeader) -> Option<HeaderValue> {
     let protocol = head.headers.get(UPGRADE)?;
+    let is_meant = head.headers.get_all(CONNECTION).iter().any(|names| {
+        let mut names = names.as_bytes().split(|byte| *byte == b',');
+        names.any(|name| name.trim_ascii().eq_ignore_ascii_case(b"upgrade"))
+    });
     let is_http = protocol.as_bytes().split(|byte| *byte == b',').any(|name| {
         let name = name.trim_ascii().to_ascii_lowercase();
         name.starts_with(b"h2") || name.starts_with(b"http")
     });
-    (head.version == Version::HTTP_11 && !is_http).then(|| protocol.clone())
+    (is_meant && head.version == Version::HTTP_11 && !is_http).then(|| protocol.clone())
 }

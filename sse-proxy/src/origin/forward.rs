@@ -3,7 +3,8 @@
 use std::net::IpAddr;
 
 use http::header::{
-    CONNECTION, FORWARDED, HeaderName, HeaderValue, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, VIA,
+    CONNECTION, CONTENT_LENGTH, FORWARDED, HOST, HeaderName, HeaderValue, TE, TRAILER,
+    TRANSFER_ENCODING, UPGRADE, VIA,
 };
 use http::{HeaderMap, Version};
 
@@ -51,6 +52,16 @@ fn remove_hop_by_hop(headers: &mut HeaderMap) {
 pub(crate) fn copy_end_to_end(headers: &HeaderMap) -> HeaderMap {
     let mut copy = headers.clone();
     remove_hop_by_hop(&mut copy);
+    copy
+}
+
+/// The trailers that are for whoever is at the other end. Those that frame a message come too late
+/// for that, and can only mislead (RFC 9110, 6.5.1).
+pub(crate) fn copy_trailers(trailers: &HeaderMap) -> HeaderMap {
+    let mut copy = copy_end_to_end(trailers);
+    for name in [CONTENT_LENGTH, HOST] {
+        copy.remove(name);
+    }
     copy
 }
 

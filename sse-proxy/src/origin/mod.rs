@@ -20,7 +20,7 @@ mod upload;
 use std::fmt;
 
 pub(crate) use self::ask::{Ask, Interim};
-pub(crate) use self::forward::{Forward, add_forwarded, copy_end_to_end, via};
+pub(crate) use self::forward::{Forward, add_forwarded, copy_end_to_end, copy_trailers, via};
 pub(crate) use self::head::{Answer, StreamHead};
 pub(crate) use self::intake::Intake;
 pub(crate) use self::origins::Origins;

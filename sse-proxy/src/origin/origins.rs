@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::StatusCode;
 use hyper::body::Incoming;
 use tokio::time::{Instant, sleep_until};
 
@@ -100,9 +101,9 @@ async fn connect(member: &Member, ask: &Ask<'_>) -> Result<(Connection, bool), O
     if ask.upgrade.is_some() {
         return Ok((member.pool.fresh(true).await?, false));
     }
-    match member.pool.used() {
+    match member.pool.used(ask.is_idempotent()) {
         Some(connection) => Ok((connection, true)),
-        None => Ok((member.pool.any().await?, false)),
+        None => Ok((member.pool.new_or_shared().await?, false)),
     }
 }
 
@@ -129,6 +130,12 @@ async fn exchange(
         };
         progress.made();
         match answered(connection.send(request), first_byte, &progress).await? {
+            Ok(answer)
+                if answer.status() == StatusCode::SWITCHING_PROTOCOLS && ask.upgrade.is_none() =>
+            {
+                let why = "it switched protocols without being asked to";
+                return Err(OriginError::Broken(why.to_owned()));
+            }
             Ok(answer) => {
                 let lease = Lease::new(connection, &member.pool);
                 return Ok(Response::new(answer, nonzero(route.timeouts.idle), lease));

@@ -19,6 +19,10 @@ use super::upload::Upload;
 /// How long an idle connection is kept for the next request.
 const IDLE: Duration = Duration::from_secs(60);
 
+/// How long it may have been idle for a request that must not be sent twice: no server is known that
+/// closes it so soon, and so none will in the very moment of being asked.
+const SURELY_OPEN: Duration = Duration::from_secs(1);
+
 /// The most idle connections.
 const MOST_IDLE: usize = 256;
 
@@ -125,30 +129,31 @@ impl Pool {
     }
 
     /// A connection that has been used before, if one is to be had.
-    pub(super) fn used(&self) -> Option<Connection> {
-        let mut state = self.lock();
-        state.shared.retain(|connection| !connection.send.is_closed());
-        if let Some(connection) = state.shared.iter().find_map(Shared::enter) {
+    pub(super) fn used(&self, may_be_sent_twice: bool) -> Option<Connection> {
+        let most_idle = if may_be_sent_twice { IDLE } else { SURELY_OPEN };
+        if let Some(connection) = self.shared() {
             return Some(connection);
         }
-        while let Some((send, since)) = state.idle.pop_back() {
-            if send.is_ready() && since.elapsed() < IDLE {
-                return Some(Connection::H1(send));
-            }
-        }
-        None
+        let mut state = self.lock();
+        state.idle.retain(|(send, _)| send.is_ready());
+        let latest = state.idle.pop_back_if(|(_, since)| since.elapsed() < most_idle);
+        latest.map(|(send, _)| Connection::H1(send))
     }
 
-    /// A connection, new if need be.
-    pub(super) async fn any(&self) -> Result<Connection, OriginError> {
-        if let Some(connection) = self.used() {
-            return Ok(connection);
-        }
+    /// Room on an HTTP/2 connection.
+    fn shared(&self) -> Option<Connection> {
+        let mut state = self.lock();
+        state.shared.retain(|connection| !connection.send.is_closed());
+        state.shared.iter().find_map(Shared::enter)
+    }
+
+    /// A connection that others use too, or a new one.
+    pub(super) async fn new_or_shared(&self) -> Result<Connection, OriginError> {
         if !self.chose_http2.load(Ordering::Relaxed) {
             return self.fresh(false).await;
         }
         let _dialing = self.dialing.lock().await;
-        match self.used() {
+        match self.shared() {
             Some(connection) => Ok(connection),
             None => self.fresh(false).await,
         }
