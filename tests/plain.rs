@@ -103,7 +103,9 @@ async fn every_method_passes_with_its_body() {
                 assert_eq!(exchange.head.method(), method.as_str());
                 assert_eq!(exchange.head.target(), "/thing?a=b");
                 assert_eq!(exchange.body().await, b"the body");
-                exchange.answer("202 Accepted", "X-Answer: yes\r\nConnection: close\r\n", "done").await;
+                exchange
+                    .answer("202 Accepted", "X-Answer: yes\r\nConnection: close\r\n", "done")
+                    .await;
             });
             assert_eq!(response.status, 202);
             assert_eq!(response.values("x-answer"), ["yes"]);
