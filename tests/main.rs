@@ -10,6 +10,7 @@ mod balance;
 mod corpus;
 mod curl;
 mod drain;
+mod fanout;
 mod forward;
 mod hardening;
 mod hold;

@@ -34,7 +34,7 @@ async fn pour(exchange: &mut Exchange, reader: &mut Stream, bytes: usize) -> usi
 }
 
 /// The events that a connection got before it was ended.
-fn ids(body: &[u8]) -> Vec<String> {
+pub(crate) fn ids(body: &[u8]) -> Vec<String> {
     let mut decoder = Decoder::new();
     decoder.push(dechunked(body));
     let mut ids = Vec::new();
@@ -57,7 +57,7 @@ fn dechunked(mut body: &[u8]) -> Vec<u8> {
     out
 }
 
-async fn stalled(proxy: &Proxy) -> Wire {
+pub(crate) async fn stalled(proxy: &Proxy) -> Wire {
     let mut wire = Wire::connect_narrow(proxy.plain()).await;
     wire.write("GET /feed HTTP/1.1\r\nHost: proxy.example\r\nAccept: text/event-stream\r\n\r\n")
         .await;
