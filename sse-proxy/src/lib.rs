@@ -3,12 +3,17 @@
 //! # The life of an event
 //!
 //! ```text
-//! origin --> Response --> Intake --> Feed --> Reader --> Downstream --> client
-//!            (chunks)     (decode,   (number,  (a place,  (keep-alive,
-//!                          cut, mend) keep)     no queue)  write)
+//! origin --> Response --> Intake --> Feed --> Reader --> Hub, or Downstream --> client
+//!            (chunks)     (decode,   (number,  (a place,  (keep-alive, write)
+//!                          cut, mend) keep)     no queue)
 //! ```
 //!
-//! Every request comes by `front`. It asks `router` for its route, and sends
+//! The HTTP/1 readers of shared feeds are written to by the `hub`: a thread per core that owns
+//! their sockets, reads each feed once for all who have everything of it, and writes them the same
+//! bytes. Any other stream is a task of its own with a `Downstream`.
+//!
+//! Every request comes by `front`, which reads a plain HTTP/1 GET itself (`ask`) and leaves the rest
+//! to pingora's sessions. It asks `router` for its route, and sends
 //!
 //! - a mux request to `mux`: many feeds on one stream;
 //! - a GET of a shared route to `shared`: `feeds` opens one `source` per feed, whoever reads it;
@@ -29,10 +34,12 @@
 //! | an unfinished event of an origin | `limits.event_bytes` | the stream ends, the log says why |
 //! | a feed's history | `history` | the oldest events go; who asks for them is told of the gap |
 //! | a reader behind its feed | `lag` | its stream ends; it comes back with its last id |
+//! | what a socket did not take | the batch at hand, 64 KiB or one event | the reader goes on by itself |
 //! | a private stream | one piece of the origin's body | the origin waits for its client |
 //!
-//! Only `front`, `server`, `downstream`, `session`, `relay`, `shared`, `mux`, `plain`, `sending`,
-//! `trailing`, `tunnel` and `origin::group` know pingora.
+//! `server` runs on pingora, `connection` is a stream of it, `session` and `client` are what is done
+//! with its sessions, `origin::group` chooses by its balancer; what answers requests names its
+//! sessions and errors. `hub`, `feeds`, `source` and all below them know nothing of it.
 
 mod admin;
 mod ask;
