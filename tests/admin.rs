@@ -137,3 +137,26 @@ async fn there_is_no_admin_address_unless_one_is_configured() {
     let proxy = Proxy::before(&origin, "").await;
     assert!(!proxy.log().contains("admin"));
 }
+
+#[tokio::test]
+async fn the_page_watches_a_stream_of_our_own() {
+    let origin = Origin::start();
+    let proxy = proxy(&origin, "").await;
+    let admin = proxy.admin();
+    for (path, content_type) in
+        [("/", "text/html"), ("/page.js", "text/javascript"), ("/page.css", "text/css")]
+    {
+        let response = admin.get(path).await;
+        assert!(response.values("content-type")[0].starts_with(content_type), "{path}");
+        assert_eq!(response.values("content-security-policy").len(), 1, "{path}");
+    }
+    let (_stream, mut exchange) = proxy.h1().open_from(&origin, "/feed").await;
+    exchange.send("Data: x\n\n").await;
+    proxy.logged("would mend it").await;
+    let mut live = admin.open("/api/live").await;
+    let state: Value = serde_json::from_str(&live.data().await).expect("JSON");
+    assert_eq!((&state["readers"], &state["draining"]), (&1.into(), &false.into()), "{state}");
+    let feed = &state["feeds"][0];
+    assert_eq!((&feed["path"], &feed["set"]), (&"/feed".into(), &"\"legacy\"".into()), "{state}");
+    live.data().await;
+}

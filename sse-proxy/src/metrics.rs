@@ -133,6 +133,11 @@ impl Metrics {
         }
     }
 
+    /// How many client streams are open.
+    pub(crate) fn readers(&self) -> i64 {
+        self.0.handles.readers.get()
+    }
+
     /// All of it as Prometheus reads it (text format 0.0.4).
     pub(crate) fn render(&self) -> String {
         let mut out = String::new();

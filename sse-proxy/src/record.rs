@@ -89,6 +89,8 @@ pub(crate) struct Snapshot {
     pub(crate) lagged: u64,
     pub(crate) gaps: u64,
     pub(crate) rate: f64,
+    /// What to set so that what is hinted at is mended.
+    pub(crate) set: Option<String>,
     pub(crate) findings: Findings,
 }
 
@@ -310,6 +312,7 @@ impl Record {
             lagged: self.lagged.load(Ordering::Relaxed),
             gaps: self.gaps.load(Ordering::Relaxed),
             rate: if is_open { findings.rate } else { 0.0 },
+            set: (!findings.hints.is_empty()).then(|| report::setting(self.repair, findings.hints)),
             findings,
         }
     }
@@ -325,6 +328,7 @@ impl Snapshot {
         self.rate += other.rate;
         self.findings.made |= other.findings.made;
         self.findings.hints |= other.findings.hints;
+        self.set = self.set.take().or(other.set);
         if self.findings.error.is_none() {
             self.findings.error = other.findings.error;
         }

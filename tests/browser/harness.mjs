@@ -104,6 +104,29 @@ upstream = "${origin.url}"
   return startBinary(t, ['run', '--config', file]);
 }
 
+/** The proxy before `origin` as it comes, with an admin address. */
+export async function startAdmin(t, origin) {
+  const file = path.join(scratch(t), 'sse-proxy.toml');
+  fs.writeFileSync(file, `
+[[listener]]
+address = "127.0.0.1:0"
+[[route]]
+path = "/*"
+upstream = "${origin.url}"
+[admin]
+address = "127.0.0.1:0"
+`);
+  let proxy;
+  let admin;
+  const done = (line) => {
+    proxy ??= /^listening on (\S+)/.exec(line)?.[1];
+    admin ??= /^admin on (\S+)/.exec(line)?.[1];
+    return line.trim() === 'ready' || undefined;
+  };
+  await started(t, binary, ['run', '--config', file], { stream: 'stderr', done });
+  return { proxy, admin };
+}
+
 export const startDemo = (t) => startBinary(t, ['demo', '--listen', '127.0.0.1:0']);
 
 /** A page of a fresh browser. */

@@ -6,7 +6,7 @@ use crate::record::{Records, Snapshot};
 
 /// A feed, as operators and their tools get it.
 #[derive(Serialize)]
-struct Feed {
+pub(super) struct Feed {
     /// The route's path, with its host if it has one.
     route: String,
     /// Without the values of its query. What is private is told of as one feed per path.
@@ -27,13 +27,18 @@ struct Feed {
     repairs: Vec<&'static str>,
     /// Repairs that are off, and would have changed something.
     hints: Vec<&'static str>,
+    /// The value of `repair` that makes these too.
+    set: Option<String>,
 }
 
 /// All feeds, as a JSON array.
 pub(super) fn json(records: &Records) -> Vec<u8> {
-    let feeds: Vec<Feed> = records.snapshots().into_iter().map(Feed::from).collect();
     // Invariant: strings and finite numbers are always JSON.
-    serde_json::to_vec(&feeds).unwrap_or_default()
+    serde_json::to_vec(&all(records)).unwrap_or_default()
+}
+
+pub(super) fn all(records: &Records) -> Vec<Feed> {
+    records.snapshots().into_iter().map(Feed::from).collect()
 }
 
 impl From<Snapshot> for Feed {
@@ -51,6 +56,7 @@ impl From<Snapshot> for Feed {
             last_error: snapshot.findings.error,
             repairs: snapshot.findings.made.iter().collect(),
             hints: snapshot.findings.hints.iter().collect(),
+            set: snapshot.set,
         }
     }
 }

@@ -1,6 +1,7 @@
-//! Where operators look in: metrics, health, feeds, and the drain on request.
+//! Where operators look in: metrics, health, feeds, a live page, and the drain on request.
 
 mod feeds;
+mod live;
 
 use std::convert::Infallible;
 use std::net::TcpListener;
@@ -8,14 +9,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HOST, ORIGIN};
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, ORIGIN};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
-use http_body_util::Full;
+use http_body_util::{Either, Full};
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
-use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use sse_layer::feed::FeedStream;
+use sse_layer::{LastEventId, SseLayer};
 use tokio::sync::{Notify, Semaphore};
+use tower::{Layer, service_fn};
 
+use self::live::Live;
 use crate::drain::Drain;
 use crate::record::Records;
 
@@ -32,6 +38,12 @@ const TEXT: &str = "text/plain; charset=utf-8";
 const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
 const JSON: &str = "application/json";
 
+/// The page may ask nobody but us.
+const POLICY: HeaderValue =
+    HeaderValue::from_static("default-src 'self'; img-src data:; frame-ancestors 'none'");
+
+type Answer = Response<Either<Full<Bytes>, FeedStream>>;
+
 /// Answers operators and their tools. Whoever can connect may ask.
 pub(crate) struct Admin {
     socket: TcpListener,
@@ -42,6 +54,7 @@ pub(crate) struct Admin {
 #[derive(Clone)]
 struct View {
     records: Records,
+    live: Live,
     drain: Drain,
     /// Told when somebody wants the process drained.
     asked: Arc<Notify>,
@@ -54,7 +67,8 @@ impl Admin {
         drain: Drain,
         asked: Arc<Notify>,
     ) -> Self {
-        Self { socket, view: View { records, drain, asked } }
+        let live = Live::new(records.clone(), drain.clone());
+        Self { socket, view: View { records, live, drain, asked } }
     }
 
     /// Serves for as long as the process lives: also while it drains.
@@ -63,7 +77,7 @@ impl Admin {
             Ok(socket) => socket,
             Err(error) => return tracing::error!(%error, "the admin address cannot be served"),
         };
-        tokio::spawn(keep_rates(self.view.records.clone()));
+        tokio::spawn(self.view.live.clone().run());
         let room = Arc::new(Semaphore::new(CONNECTIONS));
         // Nobody closes the semaphore.
         while let Ok(permit) = Arc::clone(&room).acquire_owned().await {
@@ -77,11 +91,10 @@ impl Admin {
             };
             let view = self.view.clone();
             tokio::spawn(async move {
-                let service = service_fn(|request: Request<_>| {
-                    let response =
-                        view.answer(request.method(), request.uri().path(), request.headers());
-                    async { Ok::<_, Infallible>(response) }
+                let answer = service_fn(move |request| {
+                    std::future::ready(Ok::<_, Infallible>(view.answer(&request)))
                 });
+                let service = TowerToHyperService::new(SseLayer::new().layer(answer));
                 let mut server = http1::Builder::new();
                 server.timer(TokioTimer::new()).header_read_timeout(PATIENCE);
                 let served = server.serve_connection(TokioIo::new(stream), service).await;
@@ -94,19 +107,12 @@ impl Admin {
     }
 }
 
-/// Rates are figures of the last seconds.
-async fn keep_rates(records: Records) {
-    let mut seconds = tokio::time::interval(Duration::from_secs(1));
-    loop {
-        seconds.tick().await;
-        records.tick();
-    }
-}
-
 impl View {
-    fn answer(&self, method: &Method, path: &str, headers: &HeaderMap) -> Response<Full<Bytes>> {
+    fn answer(&self, request: &Request<Incoming>) -> Answer {
+        let (method, path) = (request.method(), request.uri().path());
         let allowed = match path {
-            "/metrics" | "/healthz" | "/readyz" | "/api/feeds" => "GET",
+            "/" | "/page.js" | "/page.css" => "GET",
+            "/metrics" | "/healthz" | "/readyz" | "/api/feeds" | "/api/live" => "GET",
             "/api/drain" => "POST",
             _ => return text(StatusCode::NOT_FOUND, "There is no such page.\n"),
         };
@@ -116,12 +122,19 @@ impl View {
             return response;
         }
         match path {
+            "/" => page("text/html; charset=utf-8", include_str!("page/page.html")),
+            "/page.js" => page("text/javascript; charset=utf-8", include_str!("page/page.js")),
+            "/page.css" => page("text/css; charset=utf-8", include_str!("page/page.css")),
             "/metrics" => answer(StatusCode::OK, PROMETHEUS, self.records.metrics().render()),
             "/api/feeds" => answer(StatusCode::OK, JSON, feeds::json(&self.records)),
+            "/api/live" => {
+                let stream = self.live.stream(LastEventId::of(request).as_ref());
+                stream.into_response().map(Either::Right)
+            }
             "/readyz" if self.drain.has_begun() => {
                 text(StatusCode::SERVICE_UNAVAILABLE, "draining\n")
             }
-            "/api/drain" if is_of_another_site(headers) => {
+            "/api/drain" if is_of_another_site(request.headers()) => {
                 text(StatusCode::FORBIDDEN, "Not from a page of another site.\n")
             }
             "/api/drain" => {
@@ -140,16 +153,18 @@ fn is_of_another_site(headers: &HeaderMap) -> bool {
     origin.as_bytes().strip_prefix(b"http://") != Some(host)
 }
 
-fn text(status: StatusCode, text: &'static str) -> Response<Full<Bytes>> {
+fn page(content_type: &'static str, text: &'static str) -> Answer {
+    let mut response = answer(StatusCode::OK, content_type, text);
+    response.headers_mut().insert(CONTENT_SECURITY_POLICY, POLICY);
+    response
+}
+
+fn text(status: StatusCode, text: &'static str) -> Answer {
     answer(status, TEXT, text)
 }
 
-fn answer(
-    status: StatusCode,
-    content_type: &'static str,
-    body: impl Into<Bytes>,
-) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(body.into()));
+fn answer(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Answer {
+    let mut response = Response::new(Either::Left(Full::new(body.into())));
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
