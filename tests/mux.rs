@@ -32,7 +32,9 @@ async fn the_wire_format_is_version_1() {
         let retry = lines[0].strip_prefix("retry: ").expect(&begin).parse::<u64>();
         assert!((1000..10_000).contains(&retry.expect("digits")), "{begin}");
         assert_eq!(lines[1], "event: mux/open");
-        let open: Value = serde_json::from_str(&lines[2]["data: ".len()..]).expect("JSON");
+        // Whoever is cut off before the first event goes on from here.
+        let begin_at = cursor(lines[2].strip_prefix("id: ").expect(&begin));
+        let open: Value = serde_json::from_str(&lines[3]["data: ".len()..]).expect("JSON");
         let sid = open["sid"].as_str().expect("a sid");
         assert!(sid.len() == 32 && sid.bytes().all(|byte| byte.is_ascii_hexdigit()), "{sid}");
         assert_eq!(open, json!({"v": 1, "sid": sid, "resumed": false}));
@@ -53,6 +55,7 @@ async fn the_wire_format_is_version_1() {
         let (at, origins) = id.split_once(' ').expect("the origin's id after the cursor");
         assert_eq!(origins, "17");
         let first = cursor(at);
+        assert!(first.seq > begin_at.seq && first.epoch == begin_at.epoch);
 
         exchange.send("x: unknown\ndata: a\ndata:  b\n:c\ndata\n\n").await;
         let default = stream.text_until("\n\n").await;

@@ -112,7 +112,9 @@ async fn what_is_no_such_request_is_refused() {
         let large = json!({"remove": [" ".repeat(64 << 10)]});
         assert_eq!(status("/.sse/mux", large.clone()).await, 413);
         assert_eq!(status(&target, large).await, 413);
-        for (target, allowed) in [("/.sse/mux?feed=/a", "GET, POST"), (&target, "POST")] {
+        for (target, allowed) in
+            [("/.sse/mux?feed=/a", "GET, POST, OPTIONS"), (&target, "POST, OPTIONS")]
+        {
             let answer = client.send(request(Method::DELETE, target)).await;
             assert_eq!((answer.status.as_u16(), answer.values("allow")), (405, vec![allowed]));
         }

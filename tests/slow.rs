@@ -45,7 +45,7 @@ pub(crate) fn ids(body: &[u8]) -> Vec<String> {
 }
 
 /// The content of all whole chunks.
-fn dechunked(mut body: &[u8]) -> Vec<u8> {
+pub(crate) fn dechunked(mut body: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
     while let Some(line) = body.windows(2).position(|part| part == b"\r\n") {
         let (size, rest) = body.split_at(line);

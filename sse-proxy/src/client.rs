@@ -47,14 +47,6 @@ impl Client {
         }
     }
 
-    /// The client's session, if pingora has read its request.
-    pub(crate) fn session(&mut self) -> Option<&mut ServerSession> {
-        match self {
-            Self::Http1 { .. } => None,
-            Self::Session(session) => Some(session),
-        }
-    }
-
     /// Answers with a status and a line of text, and closes.
     pub(crate) async fn respond(self, status: u16, text: &'static str) -> pingora::Result<()> {
         session::respond(*self.into_session().await?, status, text).await

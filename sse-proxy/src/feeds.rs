@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::HeaderValue;
 use sse_layer::feed::{Feed, FeedOptions, HistoryLimits, Log, Reader, Start, Status};
 use tokio::sync::{Notify, watch};
 
@@ -100,6 +101,18 @@ impl Feeds {
         reader: &mut Reader,
         start: Start<'_>,
     ) -> Result<Joined, TooManyFeeds> {
+        self.join_after(route, request, reader, start, b"")
+    }
+
+    /// The same, where the origin is asked to go on from its id `last` if the feed is opened now.
+    pub(crate) fn join_after(
+        &self,
+        route: &Arc<Route>,
+        request: &Request,
+        reader: &mut Reader,
+        start: Start<'_>,
+        last: &[u8],
+    ) -> Result<Joined, TooManyFeeds> {
         let key = request.feed_key(route);
         let mut open = self.lock();
         let is_full = !open.contains_key(&key)
@@ -113,21 +126,23 @@ impl Feeds {
             Entry::Vacant(_) if is_full => Err(TooManyFeeds),
             Entry::Vacant(entry) => {
                 let key = Some(entry.key().clone());
-                let joined = self.open(route, request.shared(route), key, reader, start);
+                let joined = self.open(route, request.shared(route), key, reader, start, last);
                 Ok(entry.insert(joined).clone())
             }
         }
     }
 
-    /// Opens a feed that is nobody else's, and makes `reader` its only reader.
+    /// Opens a feed that is nobody else's, and makes `reader` its only reader. The origin is asked
+    /// to go on from its id `last`, if that is known.
     pub(crate) fn open_private(
         &self,
         route: &Arc<Route>,
         request: Request,
         reader: &mut Reader,
         start: Start<'_>,
+        last: &[u8],
     ) -> Joined {
-        self.open(route, request, None, reader, start)
+        self.open(route, request, None, reader, start, last)
     }
 
     fn open(
@@ -137,6 +152,7 @@ impl Feeds {
         key: Option<FeedKey>,
         reader: &mut Reader,
         start: Start<'_>,
+        last: &[u8],
     ) -> Joined {
         // A reader's place is in the history: it reaches at least as far back as a reader may.
         let history = HistoryLimits::default()
@@ -144,7 +160,10 @@ impl Feeds {
             .bytes(route.history.bytes.0.max(route.lag.bytes.0))
             .age(route.history.age);
         let connecting = Status::Connecting { reason: "".into(), retry: Duration::ZERO };
-        let feed = self.0.log.feed(FeedOptions::default().history(history).status(connecting));
+        let options = FeedOptions::default().history(history).status(connecting);
+        // One that cannot be a field's value cannot be asked for.
+        let last = HeaderValue::from_bytes(last).map_or(&b""[..], |_| last);
+        let feed = self.0.log.feed(options.last_event_id(last.to_vec()));
         let (opened, opening) = watch::channel(Opening::Pending);
         let nudge = Arc::new(Notify::new());
         let recorded = self.0.records.open(route, &request, Some(feed.clone()));
@@ -163,7 +182,8 @@ impl Feeds {
             nudge: Arc::clone(&nudge),
         };
         // Before the source runs, which ends when nobody reads.
-        reader.subscribe(&feed, start);
+        // What the origin is asked to send is no gap.
+        reader.subscribe(&feed, if last.is_empty() { start } else { Start::Live });
         tokio::spawn(source.run());
         Joined { feed, record, opening, nudge }
     }

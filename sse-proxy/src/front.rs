@@ -32,7 +32,6 @@ pub(crate) struct Front {
 
 /// Where a request belongs that may be answered with a stream.
 enum Place {
-    Mux,
     Shared(Arc<Route>),
     Private(Arc<Route>),
 }
@@ -104,9 +103,8 @@ impl Front {
             return Ok(None);
         }
         let request = Request::of_session(&session);
-        if places.mux.is_below(&request.path) {
-            places.mux.change(&mut session, request).await?;
-            return reuse(session).await;
+        if places.mux.is_at(&request.path) {
+            return Box::pin(places.serve_mux(session, request)).await;
         }
         let protocol = tunnel::wanted(head);
         if head.method == Method::GET
@@ -115,15 +113,6 @@ impl Front {
             && let Some(place) = self.place(&request)
         {
             return self.answer(Client::Session(session), request, place).await;
-        }
-        if places.mux.is_at(&request.path) {
-            if head.method == Method::GET && has_body {
-                respond(*session, 400, "A request that opens a stream by GET has no body.\n")
-                    .await?;
-                return Ok(None);
-            }
-            places.open_mux(Client::Session(session), request).await?;
-            return Ok(None);
         }
         let Some(route) = places.router.find(&request.authority, &request.path).map(Arc::clone)
         else {
@@ -148,11 +137,8 @@ impl Front {
     /// Where a GET without a body belongs, if it may be answered with a stream.
     fn place(&self, request: &Request) -> Option<Place> {
         let places = &self.places;
-        if places.mux.is_at(&request.path) {
-            return Some(Place::Mux);
-        }
         let route = places.router.find(&request.authority, &request.path)?;
-        if route.stream == Stream::Off || places.mux.is_below(&request.path) {
+        if route.stream == Stream::Off || places.mux.is_at(&request.path) {
             return None;
         }
         let route = Arc::clone(route);
@@ -167,13 +153,8 @@ impl Front {
         place: Place,
     ) -> pingora::Result<Option<Connection>> {
         let places = &self.places;
-        let route = match &place {
-            Place::Mux => {
-                Box::pin(places.open_mux(client, request)).await?;
-                return Ok(None);
-            }
-            Place::Shared(route) | Place::Private(route) => Arc::clone(route),
-        };
+        let (Place::Shared(route) | Place::Private(route)) = &place;
+        let route = Arc::clone(route);
         let Some(seat) = places.seat(&request) else {
             Box::pin(client.respond(429, TOO_MANY_STREAMS)).await?;
             return Ok(None);

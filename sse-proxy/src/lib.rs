@@ -47,6 +47,7 @@ mod batch;
 mod client;
 pub mod config;
 mod connection;
+mod cors;
 pub mod demo;
 mod downstream;
 mod drain;

@@ -1,9 +1,13 @@
 //! [`Places`]: where requests are sent, and the limits that hold for all of them.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::client::Client;
+use pingora::protocols::http::ServerSession;
+
+use crate::client::{Client, reuse};
 use crate::config::{Config, Limits};
+use crate::connection::Connection;
 use crate::drain::Drain;
 use crate::feeds::Feeds;
 use crate::hub::Hub;
@@ -13,6 +17,7 @@ use crate::origin::Origins;
 use crate::record::Records;
 use crate::request::Request;
 use crate::router::Router;
+use crate::session::respond;
 
 pub(crate) const TOO_MANY_STREAMS: &str = "This address has as many streams open as it may.\n";
 
@@ -54,15 +59,29 @@ impl Places {
 
     /// A stream's place within the limits, if there is one left.
     pub(crate) fn seat(&self, request: &Request) -> Option<Seat> {
-        let counted = self.streams.count(request.client)?;
+        self.seat_of(request.client)
+    }
+
+    fn seat_of(&self, client: Option<IpAddr>) -> Option<Seat> {
+        let counted = self.streams.count(client)?;
         Some(Seat::new(counted, self.connections.enter(), self.drain.join()))
     }
 
-    /// Answers a request for many feeds on one stream.
-    pub(crate) async fn open_mux(&self, client: Client, request: Request) -> pingora::Result<()> {
-        match self.seat(&request) {
-            Some(seat) => self.mux.clone().serve(client, request, seat).await,
-            None => client.respond(429, TOO_MANY_STREAMS).await,
+    /// Answers a request for many feeds on one stream. Returns the connection of an HTTP/1 client
+    /// that may ask for more.
+    pub(crate) async fn serve_mux(
+        &self,
+        mut session: Box<ServerSession>,
+        request: Request,
+    ) -> pingora::Result<Option<Connection>> {
+        let client = request.client;
+        let Some(opened) = self.mux.ask(&mut session, request).await? else {
+            return reuse(session).await;
+        };
+        match self.seat_of(client) {
+            Some(seat) => opened.write(Client::Session(session), seat).await?,
+            None => respond(*session, 429, TOO_MANY_STREAMS).await?,
         }
+        Ok(None)
     }
 }

@@ -16,6 +16,13 @@ impl Router {
         Self(routes.into())
     }
 
+    /// All routes of `host`.
+    pub(crate) fn of_host(&self, host: &str) -> impl Iterator<Item = &Arc<Route>> {
+        self.0
+            .iter()
+            .filter(move |route| route.host.as_ref().is_none_or(|wanted| wanted.matches(host)))
+    }
+
     /// The route for a request to `path` of `host`.
     pub(crate) fn find(&self, host: &str, path: &str) -> Option<&Arc<Route>> {
         self.0.iter().find(|route| {

@@ -1,7 +1,7 @@
 //! Small answers, and what can be said of a client's session before it has a stream.
 
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderName};
+use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, StatusCode};
 use pingora::http::ResponseHeader;
 use pingora::protocols::http::ServerSession;
@@ -20,30 +20,14 @@ pub(crate) async fn respond(
     status: u16,
     text: &'static str,
 ) -> pingora::Result<()> {
-    session.set_keepalive(None);
-    answer(&mut session, status, &[], text).await?;
-    session.finish().await?;
-    Ok(())
-}
-
-/// Answers with a status, more fields, and a line of text or, where it is empty, no body.
-pub(crate) async fn answer(
-    session: &mut ServerSession,
-    status: u16,
-    fields: &[(HeaderName, &'static str)],
-    text: &'static str,
-) -> pingora::Result<()> {
-    let mut head = ResponseHeader::build(status, Some(fields.len() + 3))?;
-    for (name, value) in fields {
-        head.insert_header(name, *value)?;
-    }
+    let mut head = ResponseHeader::build(status, Some(4))?;
+    head.insert_header(CONTENT_TYPE, "text/plain; charset=utf-8")?;
     head.insert_header(CACHE_CONTROL, "no-store")?;
-    if !text.is_empty() {
-        head.insert_header(CONTENT_TYPE, "text/plain; charset=utf-8")?;
-        head.insert_header(CONTENT_LENGTH, text.len())?;
-    }
+    head.insert_header(CONTENT_LENGTH, text.len())?;
+    session.set_keepalive(None);
     session.write_response_header(Box::new(head)).await?;
     session.write_response_body(Bytes::from_static(text.as_bytes()), true).await?;
+    session.finish().await?;
     Ok(())
 }
 

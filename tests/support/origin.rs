@@ -105,6 +105,11 @@ impl Origin {
         *self.shared.accepted.borrow()
     }
 
+    /// How many connections are open.
+    pub(crate) fn open(&self) -> usize {
+        *self.shared.open.borrow()
+    }
+
     /// Waits until so many connections are open.
     pub(crate) async fn until_open(&self, wanted: usize) {
         let mut open = self.shared.open.subscribe();
@@ -349,6 +354,12 @@ impl Exchange {
         let mut sink = [0; 1024];
         let closed = async { while let Ok(1..) = self.io.read(&mut sink).await {} };
         within("the connection to the origin closes", closed).await;
+    }
+
+    /// The same, however long that takes: for scripts, which end with the test.
+    pub(crate) async fn gone_in_the_end(&mut self) {
+        let mut sink = [0; 1024];
+        while let Ok(1..) = self.io.read(&mut sink).await {}
     }
 
     /// The next bytes that the other side sends after its request; empty if it has closed.

@@ -50,12 +50,15 @@ impl Wire {
     /// Reads up to and with `mark`. What comes after it is for the next read.
     pub(crate) async fn read_until(&mut self, mark: impl AsRef<[u8]>) -> Vec<u8> {
         let mark = mark.as_ref();
+        let mut searched = 0;
         loop {
-            let found = self.unread.windows(mark.len()).position(|part| part == mark);
+            let new = self.unread.get(searched..).unwrap_or_default();
+            let found = new.windows(mark.len()).position(|part| part == mark);
             if let Some(at) = found {
-                let rest = self.unread.split_off(at + mark.len());
+                let rest = self.unread.split_off(searched + at + mark.len());
                 return std::mem::replace(&mut self.unread, rest);
             }
+            searched = (self.unread.len() + 1).saturating_sub(mark.len());
             let what = format!("{:?}", String::from_utf8_lossy(mark));
             let read = within(&what, self.stream.read_buf(&mut self.unread)).await;
             let so_far = || String::from_utf8_lossy(&self.unread);

@@ -69,6 +69,9 @@ pub(super) struct History {
     lost: u64,
     /// The name of the next entry, for readers who have all there is.
     next_name: Option<Arc<OnceLock<Bytes>>>,
+    /// The number that it began after, and the id of the event before: the source was asked to go
+    /// on from there. Empty if there is none.
+    begin: (u64, Bytes),
 }
 
 /// A place in a feed: after the event with number `seq`, with which the feed has had `events`.
@@ -79,7 +82,7 @@ pub(super) struct Mark {
 }
 
 impl History {
-    pub(super) fn new(limits: HistoryLimits, floor: u64) -> Self {
+    pub(super) fn new(limits: HistoryLimits, floor: u64, last_id: Bytes) -> Self {
         Self {
             entries: VecDeque::new(),
             limits,
@@ -89,6 +92,7 @@ impl History {
             newest_of: HashMap::new(),
             lost: floor,
             next_name: None,
+            begin: (floor, last_id),
         }
     }
 
@@ -214,7 +218,12 @@ impl History {
     /// numbers only its checkpoints. A reader may so get an event twice, but never miss one.
     pub(super) fn seq_of(&self, id: &[u8]) -> Option<u64> {
         let mut newest_first = self.entries.iter().rev();
-        let mut seq = newest_first.find(|entry| entry.id == id)?.seq;
+        let Some(newest) = newest_first.find(|entry| entry.id == id) else {
+            let (begin, last_id) = &self.begin;
+            let is_begin = last_id == id && !id.is_empty() && self.floor == *begin;
+            return is_begin.then_some(*begin);
+        };
+        let mut seq = newest.seq;
         for entry in newest_first.take_while(|entry| entry.id == id) {
             seq = entry.seq;
         }

@@ -19,6 +19,8 @@ pub enum Item {
     Gap {
         /// Which feed.
         feed: usize,
+        /// How many, if that is known.
+        missed: Option<u64>,
     },
     /// Events were passed over because the reader fell too far behind. Comes before the events
     /// after them.
@@ -43,7 +45,7 @@ impl Item {
     pub const fn feed(&self) -> usize {
         match self {
             Self::Event { feed, .. }
-            | Self::Gap { feed }
+            | Self::Gap { feed, .. }
             | Self::Lagged { feed, .. }
             | Self::Status { feed, .. } => *feed,
         }

@@ -110,9 +110,9 @@ impl Feed {
             lag: options.lag,
             key: options.key,
             state: Mutex::new(State {
-                history: History::new(options.history, birth),
-                last_id: Bytes::new(),
-                has_ids: false,
+                history: History::new(options.history, birth, options.last_event_id.clone()),
+                has_ids: !options.last_event_id.is_empty(),
+                last_id: options.last_event_id,
                 retry: None,
                 status: options.status,
             }),

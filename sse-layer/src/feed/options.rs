@@ -20,6 +20,10 @@ pub struct FeedOptions {
     /// What readers are told of the feed until the first
     /// [`Feed::set_status`](super::Feed::set_status).
     pub status: Status,
+    /// The id of the last event that the feed's first reader has had, where its source is asked to
+    /// go on from there: [`Feed::last_event_id`](super::Feed::last_event_id) until the source gives
+    /// another. Empty if there is none.
+    pub last_event_id: Bytes,
     pub(super) key: Option<KeyOf>,
 }
 
@@ -49,6 +53,13 @@ impl FeedOptions {
     #[must_use]
     pub fn status(mut self, status: Status) -> Self {
         self.status = status;
+        self
+    }
+
+    /// Sets where the feed's source is asked to go on from.
+    #[must_use]
+    pub fn last_event_id(mut self, id: impl Into<Bytes>) -> Self {
+        self.last_event_id = id.into();
         self
     }
 

@@ -8,7 +8,7 @@ use slab::Slab;
 
 use super::cursor::Cursor;
 use super::signal::Signal;
-use super::tap::Tap;
+use super::tap::{Gap, Tap};
 use super::{Feed, Item, Lag, Lagged};
 
 /// The most events that are handed out at once: enough for one write to be worth it, few enough
@@ -78,6 +78,37 @@ impl Reader {
     /// ```
     pub fn unsubscribe(&mut self, feed: usize) {
         self.taps.try_remove(feed);
+    }
+
+    /// Goes on in a feed of which the reader has lost its place ([`Lagged`]) with what is left of
+    /// it. The reader is told by [`Item::Gap`].
+    ///
+    /// ```
+    /// use sse_layer::Event;
+    /// use sse_layer::feed::{FeedOptions, HistoryLimits, Item, Lag, Log, Reader, Start};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+    /// let history = HistoryLimits::default().events(1);
+    /// let feed = Log::new().feed(FeedOptions::default().history(history));
+    /// let mut reader = Reader::new(Lag::default());
+    /// reader.subscribe(&feed, Start::Live);
+    /// feed.publish(Event::new().data("1"));
+    /// feed.publish(Event::new().data("2"));
+    /// let mut items = Vec::new();
+    /// if let Err(lagged) = reader.next(&mut items).await {
+    ///     reader.pass_over(lagged.feed);
+    /// }
+    /// reader.next(&mut items).await?;
+    /// assert!(matches!(items[0], Item::Gap { missed: Some(1), .. }));
+    /// assert!(matches!(items[1], Item::Event { .. }));
+    /// # Ok::<(), sse_layer::feed::Lagged>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn pass_over(&mut self, feed: usize) {
+        if let Some(tap) = self.taps.get_mut(feed) {
+            tap.pass_over();
+        }
     }
 
     /// Waits until something is due, and appends it to `items`: at least one item, at most a
@@ -164,8 +195,8 @@ impl Reader {
     fn collect(&mut self, items: &mut Vec<Item>) {
         let begin = items.len();
         for (feed, tap) in &mut self.taps {
-            if tap.take_gap() {
-                items.push(Item::Gap { feed });
+            if let Some(Gap { missed }) = tap.take_gap() {
+                items.push(Item::Gap { feed, missed });
             }
             if let Some(missed) = tap.give_way() {
                 items.push(Item::Lagged { feed, missed });

@@ -27,8 +27,15 @@ pub(super) struct Tap {
     /// The name of the first event after `after`, for whoever may have to be told that he missed
     /// it. By then it may be long gone.
     next_name: Option<Arc<OnceLock<Bytes>>>,
-    gap: bool,
+    gap: Option<Gap>,
     status_seen: u64,
+}
+
+/// Events that the reader asked for and that are gone.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Gap {
+    /// How many, if that is known.
+    pub(super) missed: Option<u64>,
 }
 
 impl Tap {
@@ -39,13 +46,13 @@ impl Tap {
         let history = &mut state.history;
         history.expire();
         let found = match start {
-            Start::Live => Place { after: newest, gap: false },
+            Start::Live => Place { after: newest, gap: None },
             Start::After(cursor) => place(feed, cursor, history, newest),
             Start::Id(id) => match history.seq_of(id) {
-                Some(seq) => Place { after: seq, gap: false },
+                Some(seq) => Place { after: seq, gap: None },
                 None => match std::str::from_utf8(id).ok().and_then(|id| id.parse().ok()) {
                     Some(cursor) => place(feed, cursor, history, newest),
-                    None => Place { after: newest, gap: true },
+                    None => Place { after: newest, gap: UNKNOWN },
                 },
             },
         };
@@ -76,9 +83,22 @@ impl Tap {
         Cursor { epoch: self.feed.0.log.epoch(), seq: self.after.seq }
     }
 
-    /// Whether there is a gap to tell, which is then told.
-    pub(super) fn take_gap(&mut self) -> bool {
-        std::mem::take(&mut self.gap)
+    /// The gap that is to be told, which then is.
+    pub(super) const fn take_gap(&mut self) -> Option<Gap> {
+        self.gap.take()
+    }
+
+    /// Goes on with the oldest event that there is, if the place is gone.
+    pub(super) fn pass_over(&mut self) {
+        let state = lock(&self.feed.0.state);
+        let oldest = state.history.oldest();
+        if oldest.seq <= self.after.seq {
+            return;
+        }
+        self.gap = Some(Gap { missed: Some(oldest.events - self.after.events) });
+        self.after = oldest;
+        // It is not to be found too far behind again at once.
+        self.caught_up = state.history.newest();
     }
 
     /// Whether there is nothing after the place, as far as can be seen without the lock.
@@ -194,15 +214,19 @@ impl Drop for Tap {
 
 struct Place {
     after: u64,
-    gap: bool,
+    gap: Option<Gap>,
 }
+
+/// A gap that nobody knows the size of.
+const UNKNOWN: Option<Gap> = Some(Gap { missed: None });
 
 /// The place of a cursor in a feed, of which the log has made everything up to `newest` visible.
 fn place(feed: &Feed, cursor: Cursor, history: &History, newest: u64) -> Place {
     let floor = history.floor();
     if cursor.epoch != feed.0.log.epoch() || cursor.seq > newest {
-        Place { after: newest, gap: true }
+        Place { after: newest, gap: UNKNOWN }
     } else {
-        Place { after: cursor.seq.max(floor), gap: cursor.seq < floor }
+        let gap = if cursor.seq < floor { UNKNOWN } else { None };
+        Place { after: cursor.seq.max(floor), gap }
     }
 }

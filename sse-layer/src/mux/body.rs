@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http_body::{Body, Frame};
@@ -13,13 +13,13 @@ use super::changing::Changing;
 /// that says why there is none.
 ///
 /// The stream does not end by itself, not even when all of its feeds are closed, as the client
-/// would only come again. The exception is a client that reads so slowly that its place has fallen
-/// out of the history of a feed with [`LagPolicy::Resume`](crate::feed::LagPolicy::Resume).
+/// would only come again. A client that reads so slowly that its place has fallen out of the
+/// history of a feed is told of the gap.
 #[derive(Debug)]
 pub struct MuxBody {
     /// What is to be sent first.
     begin: Bytes,
-    /// Gone when nothing more will come.
+    /// `None` if there is none.
     stream: Option<Changing>,
 }
 
@@ -45,11 +45,7 @@ impl Body for MuxBody {
             return Poll::Ready(Some(Ok(Frame::data(std::mem::take(&mut self.begin)))));
         }
         let Some(stream) = &mut self.stream else { return Poll::Ready(None) };
-        let piece = ready!(stream.poll_piece(cx));
-        if piece.is_none() {
-            self.stream = None;
-        }
-        Poll::Ready(piece.map(|piece| Ok(Frame::data(piece))))
+        stream.poll_piece(cx).map(|piece| Some(Ok(Frame::data(piece))))
     }
 
     fn is_end_stream(&self) -> bool {

@@ -1,6 +1,6 @@
 //! [`Changing`]: a stream of [`MuxService`](super::MuxService), which its client can change.
 
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
 use http::StatusCode;
@@ -26,9 +26,9 @@ pub(super) struct Changing {
 }
 
 impl Changing {
-    /// A stream of no feed yet, for a client that sent `after` as its position.
-    pub(super) fn new(after: &str, max_feeds: usize, place: Place<Change>) -> Self {
-        Self { stream: MuxStream::new(after), epoch: None, max_feeds, place }
+    /// A stream of no feed yet.
+    pub(super) fn new(max_feeds: usize, place: Place<Change>) -> Self {
+        Self { stream: MuxStream::new(), epoch: None, max_feeds, place }
     }
 
     /// Adds a feed that was found, from where `request` says; or writes why it is not added.
@@ -41,7 +41,7 @@ impl Changing {
     ) {
         match found.and_then(|feed| self.admit(feed)) {
             Ok((feed, epoch)) => {
-                self.stream.add(&wanted.name, |reader| {
+                self.stream.add(&wanted.name, request.after(wanted, epoch), |reader| {
                     reader.set_lag(feed.lag());
                     reader.subscribe(&feed, request.start(wanted, epoch))
                 });
@@ -72,15 +72,14 @@ impl Changing {
         }
     }
 
-    /// The next piece; `None` if the client has read too slowly.
-    pub(super) fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+    pub(super) fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Bytes> {
         let mut told = BytesMut::new();
         while let Poll::Ready(change) = self.place.poll_next(cx) {
             self.apply(change, &mut told);
         }
         if !told.is_empty() {
-            return Poll::Ready(Some(told.freeze()));
+            return Poll::Ready(told.freeze());
         }
-        Poll::Ready(ready!(self.stream.poll_next(cx)).ok().map(|piece| piece.bytes))
+        self.stream.poll_next(cx).map(|piece| piece.bytes)
     }
 }

@@ -56,6 +56,9 @@
 //! | `POST …` with `{"feeds":[["/a",null],["/b","17"]],"cursor":"EPOCH.SEQ"}` | the stream, for clients that know each feed's last id: it counts where the cursor is not known. Both may be missing |
 //! | `POST …/SID` with `{"add":[["/c",null]],"remove":["/a"]}` | 204, and the stream of that name changes. What it reads already stays as it is. 404: there is no such stream, open one anew. 403: it was opened with other credentials, or by another origin. 503: it has too many changes to make |
 //!
+//! A POST of a page of another site is answered 403, unless [`MuxService::origins`] names it: a
+//! browser sends it with the user's cookies, whatever page it comes from.
+//!
 //! Where paths are routed, the last needs a route of its own, to a clone of the same service: in
 //! axum, `.route_service("/.sse/mux/{sid}", mux)`. It works in the process that holds the stream.
 //!
@@ -65,7 +68,7 @@
 //! | --- | --- |
 //! | `event` | the feed's name for an event of the default type, `/a`; with the type behind it for others, `/a#update`. `mux/…` are the stream's own |
 //! | `data` | the event's, untouched |
-//! | `id` | a position in the log, `EPOCH.SEQ`, then, if the event has an id, a blank and that id. Only on events with data |
+//! | `id` | a position in the log, `EPOCH.SEQ`, then, if the event has an id, a blank and that id. Only on blocks with data; on `mux/open` unless there are missed events to come |
 //! | `retry` | once, at the start |
 //!
 //! The stream begins like this:
@@ -73,6 +76,7 @@
 //! ```text
 //! retry: 3127
 //! event: mux/open
+//! id: 8c1f02aa.1840
 //! data: {"v":1,"sid":"9f2c02e1b6ac4b7e8d1f0c5a7e3b9d64","resumed":false}
 //!
 //! event: mux/feed
@@ -91,7 +95,8 @@
 //! milliseconds) or `closed` (with the HTTP `status` of a request for it alone). One feed's end
 //! never ends another; the response is 200 even if no feed can be opened. `mux/gap` tells, with
 //! `feed`, `after` and `missed` (a number or `null`), that events the client asked for no longer
-//! exist. `/a#lagged` tells what a slow reader of `/a` was spared: see
+//! exist, be it that they are gone from the feed's history or that the client reads too slowly.
+//! `/a#lagged` tells what a slow reader of `/a` was spared: see
 //! [`LagPolicy`](crate::feed::LagPolicy). `mux/bye` comes before a planned end.
 //!
 //! Events of one reader come in log order. A client that comes back sends the last id that it has
@@ -101,6 +106,7 @@ mod body;
 mod changing;
 mod feeds;
 mod future;
+mod origin;
 mod request;
 mod service;
 mod sid;
@@ -111,6 +117,7 @@ pub mod wire;
 pub use self::body::MuxBody;
 pub use self::feeds::Feeds;
 pub use self::future::MuxFuture;
+pub use self::origin::is_same_origin;
 pub use self::request::{ChangeRequest, Request, Wanted, is_name};
 pub use self::service::MuxService;
 pub use self::sid::Sid;

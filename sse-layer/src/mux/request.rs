@@ -101,6 +101,26 @@ impl Request {
         self.cursor().is_some_and(|cursor| cursor.epoch == epoch)
     }
 
+    /// What the client said to go on from in a feed of the log of this epoch: see
+    /// [`start`](Self::start). Empty if it said nothing.
+    #[must_use]
+    pub fn after<'a>(&'a self, wanted: &'a Wanted, epoch: Epoch) -> &'a str {
+        match &wanted.last {
+            Some(last) if !self.resumes(epoch) => last,
+            _ => &self.after,
+        }
+    }
+
+    /// Whether all feeds of a log of this epoch begin with what comes next.
+    #[must_use]
+    pub fn is_live(&self, epoch: Epoch) -> bool {
+        let is_at_none = match self.cursor() {
+            Some(cursor) => cursor.epoch != epoch,
+            None => self.after.is_empty(),
+        };
+        is_at_none && self.feeds.iter().all(|wanted| wanted.last.is_none())
+    }
+
     /// Where the client goes on in a feed of the log of this epoch: after its cursor, or, if that
     /// is of another log, after the last id that it has of the feed, if it said so.
     #[must_use]

@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::BytesMut;
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderValue, ORIGIN};
 use http::request::Parts;
 use http::{Method, Response, StatusCode, Version};
 use http_body::Body;
@@ -13,7 +13,8 @@ use tower_service::Service;
 
 use super::changing::{Change, Changing};
 use super::{
-    ChangeRequest, Feeds, MuxBody, MuxFuture, Request, Sid, Streams, Wanted, is_name, wire,
+    ChangeRequest, Feeds, MuxBody, MuxFuture, Request, Sid, Streams, Wanted, is_name,
+    is_same_origin, wire,
 };
 use crate::feed::Feed;
 use crate::jitter::jitter;
@@ -27,6 +28,7 @@ pub struct MuxService<F> {
     streams: Streams<Change>,
     retry: Duration,
     max_feeds: usize,
+    origins: Arc<[String]>,
 }
 
 /// How much of the reconnection time is left to chance.
@@ -41,6 +43,7 @@ impl<F: Feeds> MuxService<F> {
             streams: Streams::new(),
             retry: Duration::from_secs(3),
             max_feeds: 256,
+            origins: Arc::default(),
         }
     }
 
@@ -60,6 +63,25 @@ impl<F: Feeds> MuxService<F> {
         self
     }
 
+    /// Sets of which other sites pages may open and change streams, such as `https://app.example`.
+    /// The header fields that let them read the answers are another layer's, such as
+    /// tower-http's `CorsLayer`.
+    #[must_use]
+    pub fn origins<S: Into<String>>(mut self, origins: impl IntoIterator<Item = S>) -> Self {
+        self.origins = origins.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Whether the request is none of a page of another site.
+    fn is_allowed(&self, parts: &Parts) -> bool {
+        let Some(origin) = parts.headers.get(ORIGIN) else { return true };
+        let Ok(origin) = origin.to_str() else { return false };
+        let host = parts.headers.get(HOST).and_then(|host| host.to_str().ok());
+        let authority = parts.uri.authority().map_or(host, |authority| Some(authority.as_str()));
+        authority.is_some_and(|authority| is_same_origin(origin, authority))
+            || self.origins.iter().any(|allowed| allowed == origin)
+    }
+
     fn get(&self, parts: &Parts) -> Response<MuxBody> {
         let last = LastEventId::of_parts(parts);
         let last = last.as_ref().map_or("", LastEventId::as_str);
@@ -68,6 +90,10 @@ impl<F: Feeds> MuxService<F> {
 
     /// Answers a POST with this body.
     pub(super) fn post(&self, parts: &Parts, body: &[u8]) -> Response<MuxBody> {
+        if !self.is_allowed(parts) {
+            let text = "Pages of this origin may not open streams here.\n";
+            return refuse(StatusCode::FORBIDDEN, text);
+        }
         let Some(sid) = Sid::of_path(parts.uri.path()) else {
             return match Request::of_json(body) {
                 Ok(request) => self.open(parts, &request),
@@ -89,14 +115,15 @@ impl<F: Feeds> MuxService<F> {
         }
         let found: Vec<_> =
             request.feeds.iter().map(|wanted| self.find(&wanted.name, parts)).collect();
-        let epoch = found.iter().flatten().next().map(|feed| feed.log().cursor().epoch);
-        let resumed = epoch.is_some_and(|epoch| request.resumes(epoch));
+        let at = found.iter().flatten().next().map(|feed| feed.log().cursor());
+        let resumed = at.is_some_and(|at| request.resumes(at.epoch));
+        let at = at.filter(|at| request.is_live(at.epoch));
 
         let place = self.streams.enter(&parts.headers);
         let mut begin = BytesMut::new();
         let retry = jitter(self.retry, RETRY_JITTER);
-        wire::open(&mut begin, retry, &place.sid().to_string(), resumed);
-        let mut stream = Changing::new(&request.after, self.max_feeds, place);
+        wire::open(&mut begin, retry, &place.sid().to_string(), resumed, at);
+        let mut stream = Changing::new(self.max_feeds, place);
         for (wanted, found) in request.feeds.iter().zip(found) {
             stream.add(request, wanted, found, &mut begin);
         }
@@ -175,7 +202,12 @@ pub(super) fn refuse(status: StatusCode, text: &'static str) -> Response<MuxBody
 
 impl<F> Clone for MuxService<F> {
     fn clone(&self) -> Self {
-        Self { feeds: Arc::clone(&self.feeds), streams: self.streams.clone(), ..*self }
+        Self {
+            feeds: Arc::clone(&self.feeds),
+            streams: self.streams.clone(),
+            origins: Arc::clone(&self.origins),
+            ..*self
+        }
     }
 }
 

@@ -16,6 +16,9 @@ const MAX_PIECE: usize = 64 * 1024;
 /// The feeds of a multiplexed stream, and what is due of them: a [`Reader`] and an [`Encoder`]
 /// that agree on the feeds' numbers.
 ///
+/// It never ends. Of a feed that the client reads too slowly to get everything, whatever the feed's
+/// [`LagPolicy`](crate::feed::LagPolicy), it is told what it missed, and the other feeds go on.
+///
 /// ```
 /// use sse_layer::Event;
 /// use sse_layer::feed::{FeedOptions, Log, Start};
@@ -23,15 +26,14 @@ const MAX_PIECE: usize = 64 * 1024;
 ///
 /// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
 /// let prices = Log::new().feed(FeedOptions::default());
-/// let mut stream = MuxStream::new("");
-/// stream.add("/prices", |reader| reader.subscribe(&prices, Start::Live));
+/// let mut stream = MuxStream::new();
+/// stream.add("/prices", "", |reader| reader.subscribe(&prices, Start::Live));
 /// prices.publish(Event::new().data("10.5"));
-/// let piece = stream.next().await?;
+/// let piece = stream.next().await;
 /// assert!(piece.bytes.starts_with(b"event: /prices\nid: "));
 /// assert_eq!(piece.events, 1);
-/// # Ok::<(), sse_layer::feed::Lagged>(())
-/// # })?;
-/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # });
+/// # Ok::<(), std::io::Error>(())
 /// ```
 pub struct MuxStream {
     reader: Reader,
@@ -63,18 +65,23 @@ impl Piece {
 }
 
 impl MuxStream {
-    /// A stream of no feed yet, for a client that sent `after` as the position it goes on from;
-    /// empty if it sent none.
+    /// A stream of no feed yet.
     #[must_use]
-    pub fn new(after: &str) -> Self {
-        Self { reader: Reader::new(Lag::default()), encoder: Encoder::new(after), due: Vec::new() }
+    pub fn new() -> Self {
+        Self { reader: Reader::new(Lag::default()), encoder: Encoder::new(), due: Vec::new() }
     }
 
     /// Adds a feed under a name that [`is_name`](super::is_name) accepts. `subscribe` makes the
-    /// reader a reader of exactly that feed.
-    pub fn add<T>(&mut self, name: &str, subscribe: impl FnOnce(&mut Reader) -> T) -> T {
+    /// reader a reader of exactly that feed. `after` is what the client said to go on from, empty
+    /// if nothing.
+    pub fn add<T>(
+        &mut self,
+        name: &str,
+        after: &str,
+        subscribe: impl FnOnce(&mut Reader) -> T,
+    ) -> T {
         let subscribed = subscribe(&mut self.reader);
-        self.encoder.add(name);
+        self.encoder.add(name, after);
         subscribed
     }
 
@@ -86,10 +93,11 @@ impl MuxStream {
     pub fn try_add<T, E>(
         &mut self,
         name: &str,
+        after: &str,
         subscribe: impl FnOnce(&mut Reader) -> Result<T, E>,
     ) -> Result<T, E> {
         let subscribed = subscribe(&mut self.reader)?;
-        self.encoder.add(name);
+        self.encoder.add(name, after);
         Ok(subscribed)
     }
 
@@ -123,20 +131,12 @@ impl MuxStream {
     /// What is to be sent next, which is about 64 KiB or a single larger event.
     ///
     /// Cancel safe: nothing is lost when the future is dropped.
-    ///
-    /// # Errors
-    ///
-    /// [`Lagged`] as for [`Reader::next`].
-    pub async fn next(&mut self) -> Result<Piece, Lagged> {
+    pub async fn next(&mut self) -> Piece {
         poll_fn(|cx| self.poll_next(cx)).await
     }
 
     /// The poll form of [`next`](Self::next).
-    ///
-    /// # Errors
-    ///
-    /// As for [`next`](Self::next).
-    pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Piece, Lagged>> {
+    pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Piece> {
         let (mut piece, mut out) = (Piece::default(), BytesMut::new());
         loop {
             while out.len() < MAX_PIECE {
@@ -151,16 +151,25 @@ impl MuxStream {
             }
             if !out.is_empty() {
                 piece.bytes = out.freeze();
-                return Poll::Ready(Ok(piece));
+                return Poll::Ready(piece);
             }
-            ready!(self.reader.poll_next(cx, &mut self.due))?;
+            if let Err(Lagged { feed }) = ready!(self.reader.poll_next(cx, &mut self.due)) {
+                self.reader.pass_over(feed);
+            }
             self.due.reverse();
         }
     }
 
-    /// As [`Reader::lagged`], for whoever is busy writing what he got before.
+    /// Waits until the client is too far behind in a feed, for whoever is busy writing what he got
+    /// before: as [`Reader::lagged`].
     pub async fn lagged(&mut self) -> Lagged {
         self.reader.lagged().await
+    }
+}
+
+impl Default for MuxStream {
+    fn default() -> Self {
+        Self::new()
     }
 }
 

@@ -6,13 +6,15 @@ use bytes::{BufMut, BytesMut};
 use serde::Serialize;
 use slab::Slab;
 
-use crate::feed::{Item, Missed, Status};
+use crate::feed::{Cursor, Item, Missed, Status};
 use crate::{Event, EventType};
 
 /// Writes the begin of a stream: the reconnection time and `mux/open`, in one block.
 ///
 /// `sid` names the stream, for requests that change what it reads. `resumed` says whether the
-/// client goes on from the position that it sent.
+/// client goes on from the position that it sent. `at` is where in the log the stream begins: a
+/// client that is cut off before the first event goes on from there. There is none to tell while
+/// the client has yet to get what came before.
 ///
 /// ```
 /// use std::time::Duration;
@@ -20,17 +22,21 @@ use crate::{Event, EventType};
 /// use sse_layer::mux::wire;
 ///
 /// let mut out = BytesMut::new();
-/// wire::open(&mut out, Duration::from_secs(3), "9f2c", false);
+/// wire::open(&mut out, Duration::from_secs(3), "9f2c", false, None);
 /// assert_eq!(
 ///     out,
 ///     "retry: 3000\nevent: mux/open\ndata: {\"v\":1,\"sid\":\"9f2c\",\"resumed\":false}\n\n"
 /// );
 /// ```
-pub fn open(out: &mut BytesMut, retry: Duration, sid: &str, resumed: bool) {
+pub fn open(out: &mut BytesMut, retry: Duration, sid: &str, resumed: bool, at: Option<Cursor>) {
     Event::new().retry(retry).encode(out);
     // The blank line belongs after the control event that follows.
     out.truncate(out.len().saturating_sub(1));
-    control("mux/open", &Open { v: 1, sid, resumed }).encode(out);
+    let open = control("mux/open", &Open { v: 1, sid, resumed });
+    match at.map(|at| at.to_string().try_into()) {
+        Some(Ok(id)) => open.id(id).encode(out),
+        _ => open.encode(out),
+    }
 }
 
 /// Writes that a feed is over, with the HTTP status that a request for it alone would get.
@@ -73,10 +79,10 @@ pub fn bye() -> Event {
 /// let log = Log::new();
 /// let (orders, prices) = (log.feed(FeedOptions::default()), log.feed(FeedOptions::default()));
 ///
-/// let (mut reader, mut encoder) = (Reader::new(Lag::default()), Encoder::new(""));
+/// let (mut reader, mut encoder) = (Reader::new(Lag::default()), Encoder::new());
 /// for (name, feed) in [("/orders", &orders), ("/prices", &prices)] {
 ///     reader.subscribe(feed, Start::Live);
-///     encoder.add(name);
+///     encoder.add(name, "");
 /// }
 /// prices.publish(Event::new().event("update".try_into()?).id(17.into()).data("10.5"));
 /// let cursor = log.cursor();
@@ -88,36 +94,46 @@ pub fn bye() -> Event {
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Encoder {
     /// By the reader's numbers, which are given in the same way.
-    names: Slab<String>,
-    after: String,
+    names: Slab<Named>,
+}
+
+#[derive(Clone, Debug)]
+struct Named {
+    name: String,
+    /// What the client said to go on from.
+    asked: String,
+    /// The position of the last event that it has been sent.
+    last: Option<Cursor>,
 }
 
 impl Encoder {
-    /// For a client that sent `after` as the position it goes on from; empty if it sent none.
-    pub fn new(after: impl Into<String>) -> Self {
-        Self { names: Slab::new(), after: after.into() }
+    /// For a reader of no feed yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
     }
 
     /// Names the feed that the reader subscribes to next, which [`is_name`](super::is_name) must
-    /// accept, and returns the number that the reader gives to that feed.
-    pub fn add(&mut self, name: impl Into<String>) -> usize {
-        self.names.insert(name.into())
+    /// accept, and returns the number that the reader gives to that feed. `after` is what the
+    /// client said to go on from, empty if nothing: it is told if there is a gap.
+    pub fn add(&mut self, name: impl Into<String>, after: impl Into<String>) -> usize {
+        self.names.insert(Named { name: name.into(), asked: after.into(), last: None })
     }
 
     /// Forgets the name of a feed that the reader unsubscribes from, and returns the number that
     /// the reader knows it by; `None` if there is none of that name.
     pub fn remove(&mut self, name: &str) -> Option<usize> {
-        let number = self.names.iter().find(|(_, known)| *known == name)?.0;
+        let number = self.names.iter().find(|(_, known)| known.name == name)?.0;
         self.names.try_remove(number).map(|_| number)
     }
 
     /// Whether a feed has this name.
     #[must_use]
     pub fn contains(&self, name: &str) -> bool {
-        self.names.iter().any(|(_, known)| known == name)
+        self.names.iter().any(|(_, known)| known.name == name)
     }
 
     /// How many feeds have a name.
@@ -134,10 +150,11 @@ impl Encoder {
 
     /// Appends the frame of an item to `out`; nothing for an item that the format has no words
     /// for, such as an event without data.
-    pub fn encode(&self, out: &mut BytesMut, item: &Item) {
-        let Some(name) = self.names.get(item.feed()) else { return };
+    pub fn encode(&mut self, out: &mut BytesMut, item: &Item) {
+        let Some(Named { name, asked, last }) = self.names.get_mut(item.feed()) else { return };
         match item {
             Item::Event { entry, .. } => {
+                *last = Some(entry.cursor());
                 if let Some(tail) = entry.mux_tail() {
                     out.reserve("event: ".len() + name.len() + tail.len());
                     out.put_slice(b"event: ");
@@ -145,8 +162,10 @@ impl Encoder {
                     out.put_slice(tail);
                 }
             }
-            Item::Gap { .. } => {
-                let gap = Gap { feed: name, after: &self.after, missed: None };
+            Item::Gap { missed, .. } => {
+                let last = last.map(|last| last.to_string());
+                let gap =
+                    Gap { feed: name, after: last.as_ref().unwrap_or(asked), missed: *missed };
                 control("mux/gap", &gap).encode(out);
             }
             Item::Lagged { missed, .. } => {
@@ -222,9 +241,9 @@ mod tests {
     use super::*;
 
     fn encoded(item: &Item) -> String {
-        let mut encoder = Encoder::new("8c1f02aa.7 x");
-        encoder.add("/a");
-        encoder.add("/b?q=1");
+        let mut encoder = Encoder::new();
+        encoder.add("/a", "8c1f02aa.7 x");
+        encoder.add("/b?q=1", "");
         let mut out = BytesMut::new();
         encoder.encode(&mut out, item);
         String::from_utf8(out.to_vec()).unwrap()
@@ -258,7 +277,7 @@ mod tests {
     #[test]
     fn what_is_missed_is_told_under_the_feeds_name() {
         assert_eq!(
-            encoded(&Item::Gap { feed: 0 }),
+            encoded(&Item::Gap { feed: 0, missed: None }),
             "event: mux/gap\n\
              data: {\"feed\":\"/a\",\"after\":\"8c1f02aa.7 x\",\"missed\":null}\n\n"
         );
@@ -271,6 +290,6 @@ mod tests {
 
     #[test]
     fn a_feed_without_a_name_is_not_spoken_of() {
-        assert_eq!(encoded(&Item::Gap { feed: 2 }), "");
+        assert_eq!(encoded(&Item::Gap { feed: 2, missed: None }), "");
     }
 }

@@ -1,7 +1,7 @@
 //! Streams that are opened by POST, and changed while they are open.
 
 use futures_util::stream;
-use http::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, ORIGIN};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, HOST, ORIGIN};
 use http::{HeaderName, Method};
 use http_body_util::StreamBody;
 use sse_layer::mux::Feeds;
@@ -150,7 +150,8 @@ async fn a_stream_is_its_owners() {
         send(&service, request.unwrap()).await
     };
     assert_eq!(change(&owner).await, StatusCode::NO_CONTENT);
-    let from_own_page = [&owner[..], &[(ORIGIN, "https://own.example")]].concat();
+    let own = [(HOST, "own.example"), (ORIGIN, "https://own.example")];
+    let from_own_page = [&owner[..], &own].concat();
     assert_eq!(change(&from_own_page).await, StatusCode::NO_CONTENT);
     for other in [
         &[][..],
@@ -166,18 +167,33 @@ async fn a_stream_is_its_owners() {
 }
 
 #[tokio::test]
-async fn a_stream_that_was_opened_by_one_origin_is_not_changed_by_another() {
+async fn pages_of_other_sites_open_and_change_nothing_unless_they_are_named() {
     let app = App::new();
-    let service = app.service();
-    let (_stream, path) = opened(&service, &[(ORIGIN, "https://one.example")]).await;
-    for (origin, expected) in [
-        ("https://one.example", StatusCode::NO_CONTENT),
-        ("https://two.example", StatusCode::FORBIDDEN),
+    let (one, two) = ("https://one.example", "https://two.example:8443");
+    let service = app.service().origins([two]);
+    let (_stream, path) = opened(&service, &[]).await;
+    let (_of_two, path_of_two) = opened(&service, &[(ORIGIN, two)]).await;
+    let status = async |path: &str, origin, host| {
+        let json = if path == "/mux" { r#"{"feeds":[["/a",null]]}"# } else { "{}" };
+        let request = with(Request::post(path), &[(ORIGIN, origin), (HOST, host)]);
+        let request = request.body(json.to_owned()).unwrap();
+        service.clone().oneshot(request).await.unwrap().status()
+    };
+    for (origin, host, expected) in [
+        (one, "one.example", StatusCode::OK),
+        (one, "one.example:443", StatusCode::OK),
+        (two, "one.example", StatusCode::OK),
+        (one, "three.example", StatusCode::FORBIDDEN),
+        ("null", "null", StatusCode::FORBIDDEN),
     ] {
-        let request = Request::post(&path).header(ORIGIN, origin).body("{}".to_owned()).unwrap();
-        assert_eq!(send(&service, request).await, expected, "{origin}");
+        assert_eq!(status("/mux", origin, host).await, expected, "{origin} {host}");
     }
-    assert_eq!(send(&service, post(&path, "{}")).await, StatusCode::FORBIDDEN);
+    assert_eq!(status(&path, two, "one.example").await, StatusCode::NO_CONTENT);
+    assert_eq!(status(&path, one, "three.example").await, StatusCode::FORBIDDEN);
+    // Who opened a stream as a page of one site does not change it as one of another.
+    assert_eq!(status(&path_of_two, two, "one.example").await, StatusCode::NO_CONTENT);
+    assert_eq!(status(&path_of_two, one, "one.example").await, StatusCode::FORBIDDEN);
+    assert_eq!(send(&service, post(&path_of_two, "{}")).await, StatusCode::FORBIDDEN);
 }
 
 #[tokio::test]

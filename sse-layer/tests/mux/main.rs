@@ -116,6 +116,8 @@ async fn a_stream_begins_with_its_name_and_the_states_of_its_feeds() {
     let retry: u64 = lines.next().unwrap().strip_prefix("retry: ").unwrap().parse().unwrap();
     assert!((2000..4000).contains(&retry));
     assert_eq!(lines.next(), Some("event: mux/open"));
+    let id = format!("id: {}", app.log.cursor());
+    assert_eq!(lines.next(), Some(id.as_str()), "whoever is cut off goes on from there");
     let data: serde_json::Value =
         serde_json::from_str(lines.next().unwrap().strip_prefix("data: ").unwrap()).unwrap();
     assert_eq!(data["v"], 1);
@@ -293,7 +295,12 @@ async fn each_feed_has_its_own_way_with_slow_readers() {
     for id in 1..=3 {
         all.publish(event(id));
     }
-    assert_eq!(stream.readable(), (String::new(), true));
+    newest.publish(event(6));
+    let seen = stream.read();
+    let gap = "event: mux/gap\ndata: {\"feed\":\"/all\",\"after\":\"\",\"missed\":1}\n\n";
+    assert!(seen.starts_with(gap), "{seen}");
+    assert_eq!(seen.matches("event: /all\n").count(), 2, "what is left comes: {seen}");
+    assert_eq!(seen.matches("event: /newest\n").count(), 1, "the others go on: {seen}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -3,6 +3,7 @@
 //! One type per TOML table. Every key has a default but `address`, `path` and `upstream`. Unknown
 //! keys are refused. Nothing here names a runtime type.
 
+mod cors;
 mod error;
 mod health_check;
 mod host;
@@ -20,6 +21,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+pub use self::cors::Cors;
 pub use self::error::ConfigError;
 pub use self::health_check::HealthCheck;
 pub use self::host::Host;

@@ -6,7 +6,9 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer};
 use sse_layer::Repairs;
 
-use super::{HealthCheck, Host, PathPattern, Protocol, ShareBy, Size, UpstreamTls, Upstreams};
+use super::{
+    Cors, HealthCheck, Host, PathPattern, Protocol, ShareBy, Size, UpstreamTls, Upstreams,
+};
 
 /// A path of ours, and how requests to it are served.
 #[derive(Clone, Debug, Deserialize)]
@@ -72,6 +74,10 @@ pub struct Route {
     /// The most feeds at once. Default: 10000.
     #[serde(default = "ten_thousand")]
     pub max_feeds: usize,
+    /// Which other sites' pages may use the route. Absent: whatever the origin says; and no other
+    /// site's pages may name the route in a mux request.
+    #[serde(default)]
+    pub cors: Option<Cors>,
 }
 
 const fn yes() -> bool {
@@ -123,6 +129,7 @@ impl Route {
             timeouts: Timeouts::default(),
             share_by: by_query(),
             max_feeds: ten_thousand(),
+            cors: None,
         }
     }
 
@@ -143,6 +150,8 @@ impl Route {
         let named =
             |table: &str, (key, problem): (&str, String)| (format!("{table}.{key}"), problem);
         self.upstream_tls.check().map_err(|wrong| named("upstream_tls", wrong))?;
+        let cors = self.cors.as_ref().map_or(Ok(()), Cors::check);
+        cors.map_err(|problem| ("cors".to_owned(), problem.to_owned()))?;
         let health = self.health_check.as_ref().map_or(Ok(()), HealthCheck::check);
         health.map_err(|wrong| named("health_check", wrong))
     }

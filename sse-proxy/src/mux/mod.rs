@@ -1,34 +1,35 @@
 //! Many feeds on one stream: wire format v1.
 //!
-//! What is asked for and how it is written is sse-layer's; this finds the feeds, and serves the
-//! requests.
+//! What is asked for and how it is written is sse-layer's; this serves the requests, and finds the
+//! feeds.
 
+mod answer;
 mod body;
+mod join;
 mod stream;
 
 use std::sync::Arc;
 
-use bytes::BytesMut;
-use http::Method;
-use http::header::ALLOW;
+use http::header::{
+    ACCEPT, ALLOW, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HeaderValue, ORIGIN,
+};
+use http::{HeaderMap, Method};
 use pingora::protocols::http::ServerSession;
-use sse_layer::feed::{Epoch, Start};
-use sse_layer::mux::{self, ChangeRequest, MuxStream, Sid, Streams, Wanted, is_name, wire};
+use sse_layer::mux::{self, ChangeRequest, Refused, Sid, Streams};
 
-use self::stream::{Change, Changing};
-use crate::client::Client;
-use crate::config::{Config, Route, Stream};
-use crate::downstream::jitter;
+use self::answer::Answer;
+pub(crate) use self::join::is_private;
+use self::stream::Change;
+pub(crate) use self::stream::Changing;
+use crate::config::Config;
+use crate::cors;
 use crate::feeds::Feeds;
-use crate::limits::Seat;
-use crate::request::Request;
+use crate::request::{LAST_EVENT_ID, Request};
 use crate::router::Router;
-use crate::session::answer;
-use crate::shared::lag;
-use crate::visit::Visit;
 
-/// The reconnection time of multiplexed streams.
-const RETRY: std::time::Duration = std::time::Duration::from_secs(3);
+/// What the endpoint answers to.
+const OPENED_BY: HeaderValue = HeaderValue::from_static("GET, POST, OPTIONS");
+const CHANGED_BY: HeaderValue = HeaderValue::from_static("POST, OPTIONS");
 
 /// Serves mux requests. Clones are the same.
 #[derive(Clone)]
@@ -40,156 +41,134 @@ pub(crate) struct Mux {
     streams: Streams<Box<Change>>,
 }
 
+/// A stream that is to be written, and more fields for the head of its response.
+pub(crate) struct Opened {
+    pub(crate) stream: Changing,
+    pub(crate) headers: HeaderMap,
+}
+
 impl Mux {
     pub(crate) fn new(config: &Config, feeds: Feeds, router: Router) -> Self {
         let (path, max_feeds) = (config.mux.path.as_str().into(), config.mux.max_feeds);
         Self { feeds, router, path, max_feeds, streams: Streams::new() }
     }
 
-    /// Whether requests to `path` open streams.
+    /// Whether a request to `path` is for us: `PATH` opens streams, `PATH/SID` changes one.
     pub(crate) fn is_at(&self, path: &str) -> bool {
-        *self.path == *path
+        path.strip_prefix(&*self.path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
 
-    /// Whether requests to `path` change a stream that is open.
-    pub(crate) fn is_below(&self, path: &str) -> bool {
-        path.strip_prefix(&*self.path).is_some_and(|rest| rest.starts_with('/'))
-    }
-
-    /// Opens a stream.
-    pub(crate) async fn serve(
-        self,
-        mut client: Client,
-        mut request: Request,
-        seat: Seat,
-    ) -> pingora::Result<()> {
-        let wanted =
-            match client.session().map(|session| (session.req_header().method.clone(), session)) {
-                None | Some((Method::GET, _)) => {
-                    let after = String::from_utf8_lossy(&request.take_last_event_id()).into_owned();
-                    mux::Request::of_query(request.query.as_deref().unwrap_or_default(), &after)
-                }
-                Some((Method::POST, session)) => {
-                    let body = match body::read(session).await {
-                        Ok(body) => body,
-                        Err((status, text)) => return client.respond(status, text).await,
-                    };
-                    match mux::Request::of_json(&body) {
-                        Ok(wanted) => wanted,
-                        Err(_) => {
-                            let help = "Expected JSON, as in {\"feeds\":[[\"/a\",null]]}.\n";
-                            return client.respond(400, help).await;
-                        }
-                    }
-                }
-                Some((_, session)) => {
-                    let text = "Multiplexed streams are opened by GET or POST.\n";
-                    session.set_keepalive(None);
-                    return answer(session, 405, &[(ALLOW, "GET, POST")], text).await;
-                }
-            };
-        if wanted.feeds.is_empty() {
-            let help = "Name the feeds to read, as in ?feed=/a&feed=/b.\n";
-            return client.respond(400, help).await;
-        }
-        if wanted.feeds.len() > self.max_feeds {
-            return client.respond(400, "Too many feeds for one stream.\n").await;
-        }
-        let place = self.streams.enter(&request.headers);
-        let epoch = self.epoch();
-        let mut begin = BytesMut::new();
-        let (sid, resumed) = (place.sid().to_string(), wanted.resumes(epoch));
-        wire::open(&mut begin, jitter(RETRY), &sid, resumed);
-        let mut changing = Changing::new(self, &wanted.after, place);
-        for one in &wanted.feeds {
-            changing.add(&request, one, wanted.start(one, epoch), &mut begin);
-        }
-        let counts = changing.mux.feeds.records().counts(&changing.mux.path);
-        let mut visit = Visit::open(counts, None, &request);
-        if resumed {
-            visit.resumes();
-        }
-        // Private feeds are opened under the request itself, so nothing of it is held any longer.
-        drop((request, wanted));
-        changing.open(client, begin.freeze(), seat, visit).await
-    }
-
-    /// Changes a stream that is open. The client's connection can serve another request.
-    pub(crate) async fn change(
+    /// Answers a mux request, unless the answer is a stream: that is for the caller to write.
+    pub(crate) async fn ask(
         &self,
         session: &mut ServerSession,
         request: Request,
-    ) -> pingora::Result<()> {
-        if session.req_header().method != Method::POST {
-            let text = "Multiplexed streams are changed by POST.\n";
-            return answer(session, 405, &[(ALLOW, "POST")], text).await;
-        }
-        let body = match body::read(session).await {
-            Ok(body) => body,
-            Err((status, text)) => {
-                session.set_keepalive(None);
-                return answer(session, status, &[], text).await;
+    ) -> pingora::Result<Option<Opened>> {
+        let Some(permit) = self.permit(&request) else {
+            let text = "Pages of this origin may not open streams here.\n";
+            Answer::new(403, text).write(session, HeaderMap::new()).await?;
+            return Ok(None);
+        };
+        let method = session.req_header().method.clone();
+        let answered = match Sid::of_path(&request.path) {
+            _ if cors::is_preflight(&method, &request.headers) => {
+                return answer::preflight(session, permit, &request.headers).await.map(|()| None);
             }
+            None if *request.path != *self.path => Err(Refused::Unknown.into()),
+            None => match self.open(session, &method, request).await {
+                Ok(stream) => return Ok(Some(Opened { stream, headers: permit })),
+                Err(answer) => Err(answer),
+            },
+            Some(sid) => self.change(session, &method, sid, request).await,
         };
-        let Ok(asked) = ChangeRequest::of_json(&body) else {
-            let help = "Expected JSON, as in {\"add\":[[\"/a\",null]],\"remove\":[\"/b\"]}.\n";
-            return answer(session, 400, &[], help).await;
-        };
-        if asked.add.len() > self.max_feeds {
-            return answer(session, 400, &[], "Too many feeds for one stream.\n").await;
-        }
-        let Some(sid) = Sid::of_path(&request.path) else {
-            return answer(session, 404, &[], mux::Refused::Unknown.text()).await;
-        };
-        let headers = request.headers.clone();
-        match self.streams.change(sid, &headers, || Box::new(Change { asked, request })) {
-            Ok(()) => answer(session, 204, &[], "").await,
-            Err(refused) => answer(session, refused.status().as_u16(), &[], refused.text()).await,
-        }
+        let answer = answered.map_or_else(|answer| answer, |()| Answer::new(204, ""));
+        answer.write(session, permit).await?;
+        Ok(None)
     }
 
-    fn epoch(&self) -> Epoch {
-        self.feeds.log().cursor().epoch
+    /// The fields that let the page read the answer that has sent the request; `None` if it must
+    /// not even ask. A POST of any page comes with the user's cookies.
+    fn permit(&self, request: &Request) -> Option<HeaderMap> {
+        let Some(origin) = cors::other_site(request) else { return Some(HeaderMap::new()) };
+        let routes = self.router.of_host(&request.authority).filter(|route| route.mux);
+        cors::permit(routes.filter_map(|route| route.cors.as_ref()), origin)
     }
 
-    /// Adds a feed to a stream, as if it were requested alone. Else the status that such a request
-    /// would be answered with.
-    fn join(
+    async fn open(
         &self,
-        stream: &mut MuxStream,
-        request: &Request,
-        wanted: &Wanted,
-        start: Start<'_>,
-    ) -> Result<(), u16> {
-        let name = wanted.name.as_str();
-        let (path, query) = match name.split_once('?') {
-            Some((path, query)) => (path, Some(query.to_owned())),
-            None => (name, None),
-        };
-        if !is_name(name) {
-            return Err(400);
-        }
-        if stream.len() >= self.max_feeds {
-            return Err(503);
-        }
-        let found = self.router.find(&request.authority, path);
-        let route =
-            found.filter(|route| route.mux && route.stream != Stream::Off).ok_or(404_u16)?;
-        let (method, path) = (Method::GET, path.to_owned());
-        let request = Request { method, path, query, ..request.clone() };
-        stream.try_add(name, |reader| {
-            reader.set_lag(lag(route));
-            if is_private(route, &request) {
-                self.feeds.open_private(route, request, reader, start);
-                return Ok(());
+        session: &mut ServerSession,
+        method: &Method,
+        mut request: Request,
+    ) -> Result<Changing, Answer> {
+        let asked = match *method {
+            Method::GET if !session.is_body_empty() => {
+                let text = "A request that opens a stream by GET has no body.\n";
+                return Err(Answer::new(400, text));
             }
-            self.feeds.join(route, &request, reader, start).map(drop).map_err(|_| 503)
-        })
+            Method::GET => {
+                let after = String::from_utf8_lossy(&request.take_last_event_id()).into_owned();
+                mux::Request::of_query(request.query.as_deref().unwrap_or_default(), &after)
+            }
+            Method::POST => {
+                let body = body::read(session).await?;
+                mux::Request::of_json(&body).map_err(|_| {
+                    Answer::new(400, "Expected JSON, as in {\"feeds\":[[\"/a\",null]]}.\n")
+                })?
+            }
+            _ => {
+                let text = "Multiplexed streams are opened by GET or POST.\n";
+                return Err(Answer::new(405, text).with(ALLOW, OPENED_BY));
+            }
+        };
+        if asked.feeds.is_empty() {
+            return Err(Answer::new(400, "Name the feeds to read, as in ?feed=/a&feed=/b.\n"));
+        }
+        if asked.feeds.len() > self.max_feeds {
+            return Err(TOO_MANY_FEEDS);
+        }
+        let place = self.streams.enter(&request.headers);
+        Ok(Changing::open(self, place, &as_feeds_request(request), &asked))
+    }
+
+    async fn change(
+        &self,
+        session: &mut ServerSession,
+        method: &Method,
+        sid: Sid,
+        request: Request,
+    ) -> Result<(), Answer> {
+        if *method != Method::POST {
+            let text = "Multiplexed streams are changed by POST.\n";
+            return Err(Answer::new(405, text).with(ALLOW, CHANGED_BY));
+        }
+        let body = body::read(session).await?;
+        let asked = ChangeRequest::of_json(&body).map_err(|_| {
+            let text = "Expected JSON, as in {\"add\":[[\"/a\",null]],\"remove\":[\"/b\"]}.\n";
+            Answer::new(400, text)
+        })?;
+        if asked.add.len() > self.max_feeds {
+            return Err(TOO_MANY_FEEDS);
+        }
+        let headers = request.headers.clone();
+        let change = || Box::new(Change { asked, request: as_feeds_request(request) });
+        Ok(self.streams.change(sid, &headers, change)?)
     }
 }
 
-/// Whether a request must have an origin stream of its own.
-pub(crate) fn is_private(route: &Route, request: &Request) -> bool {
-    let may_share = route.stream == Stream::Shared && request.takes_events();
-    !may_share || request.has_credentials_beyond(route)
+const TOO_MANY_FEEDS: Answer = Answer::new(400, "Too many feeds for one stream.\n");
+
+/// The request as it would be for one of the feeds: a GET for events, without what is about the
+/// body of a POST. A browser names no origin where a page asks its own site.
+fn as_feeds_request(mut request: Request) -> Request {
+    let is_own = cors::other_site(&request).is_none();
+    request.method = Method::GET;
+    let headers = &mut request.headers;
+    for field in [CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, LAST_EVENT_ID] {
+        headers.remove(field);
+    }
+    if is_own {
+        headers.remove(ORIGIN);
+    }
+    headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
+    request
 }

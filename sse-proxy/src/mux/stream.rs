@@ -1,16 +1,27 @@
 //! [`Changing`]: a multiplexed stream, which its client can change.
 
-use bytes::{Bytes, BytesMut};
-use sse_layer::feed::Start;
-use sse_layer::mux::{ChangeRequest, MuxStream, Piece, Place, Wanted, wire};
+use std::convert::Infallible;
+use std::time::Duration;
 
-use super::Mux;
+use bytes::BytesMut;
+use sse_layer::mux::{self, ChangeRequest, MuxStream, Piece, Place, Wanted, wire};
+
+use super::{Mux, Opened};
 use crate::client::Client;
-use crate::downstream::{Downstream, End};
+use crate::downstream::{Downstream, End, jitter};
 use crate::hold;
 use crate::limits::Seat;
 use crate::request::Request;
 use crate::visit::Visit;
+
+/// The reconnection time of multiplexed streams.
+const RETRY: Duration = Duration::from_secs(3);
+
+/// The silence after which a comment is sent.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// How long a client may take for what is written at once, and a second more for each 64 KiB.
+const LEAST_PATIENCE: Duration = Duration::from_secs(5);
 
 /// What a stream is to read from now on, and what no longer, and the request that says so.
 pub(super) struct Change {
@@ -19,113 +30,130 @@ pub(super) struct Change {
 }
 
 /// A multiplexed stream, which its client can change.
-pub(super) struct Changing {
-    pub(super) mux: Mux,
+pub(crate) struct Changing {
+    mux: Mux,
     stream: MuxStream,
     place: Place<Box<Change>>,
+    /// What is told before anything else.
+    told: BytesMut,
+    visit: Visit,
 }
 
 /// What a stream goes on with.
 enum Next {
     Piece(Piece),
-    Lagged,
     Change(Box<Change>),
 }
 
 impl Changing {
-    /// A stream of no feed yet, for a client that sent `after` as its position.
-    pub(super) fn new(mux: Mux, after: &str, place: Place<Box<Change>>) -> Self {
-        Self { mux, stream: MuxStream::new(after), place }
+    /// A stream of what is asked for.
+    pub(super) fn open(
+        mux: &Mux,
+        place: Place<Box<Change>>,
+        request: &Request,
+        asked: &mux::Request,
+    ) -> Self {
+        // Read before the feeds are joined, or something might come in between that is neither
+        // after the one nor in the others.
+        let at = mux.feeds.log().cursor();
+        let resumed = asked.resumes(at.epoch);
+        let mut visit = Visit::open(mux.feeds.records().counts(&mux.path), None, request);
+        if resumed {
+            visit.resumes();
+        }
+        let mut told = BytesMut::new();
+        let at = asked.is_live(at.epoch).then_some(at);
+        wire::open(&mut told, jitter(RETRY), &place.sid().to_string(), resumed, at);
+        let stream = MuxStream::new();
+        let mut changing = Self { mux: mux.clone(), stream, place, told, visit };
+        for wanted in &asked.feeds {
+            changing.add(request, asked, wanted);
+        }
+        changing
     }
 
-    /// Adds a feed, or writes why it is not added.
-    pub(super) fn add(
-        &mut self,
-        request: &Request,
-        wanted: &Wanted,
-        start: Start<'_>,
-        out: &mut BytesMut,
-    ) {
-        if let Err(status) = self.mux.join(&mut self.stream, request, wanted, start) {
-            wire::closed(out, &wanted.name, status);
+    /// Adds a feed, or tells why it is not added.
+    fn add(&mut self, request: &Request, asked: &mux::Request, wanted: &Wanted) {
+        if let Err(status) = self.mux.join(&mut self.stream, request, asked, wanted) {
+            wire::closed(&mut self.told, &wanted.name, status);
         }
     }
 
-    fn change(&mut self, Change { asked, request }: Change, out: &mut BytesMut) {
+    fn change(&mut self, Change { asked, request }: &Change) {
         for name in &asked.remove {
             self.stream.remove(name);
         }
-        let epoch = self.mux.epoch();
         for wanted in &asked.add {
             if !self.stream.contains(&wanted.name) {
-                let start = sse_layer::mux::Request::default();
-                self.add(&request, wanted, start.start(wanted, epoch), out);
+                // From its own last id: the stream's position was never asked for it.
+                self.add(request, &mux::Request::default(), wanted);
             }
         }
     }
 
-    /// Begins to write the stream to its client, and leaves the rest to a task of its own.
-    pub(super) async fn open(
-        self,
-        client: Client,
-        begin: Bytes,
-        seat: Seat,
-        visit: Visit,
-    ) -> pingora::Result<()> {
-        let keep_alive = std::time::Duration::from_secs(15);
-        let downstream =
-            Downstream::open(client, &hold::headers(), begin, keep_alive, seat).await?;
-        tokio::spawn(self.write(downstream, visit));
-        Ok(())
+    /// The next piece.
+    ///
+    /// Cancel safe.
+    async fn next(&mut self) -> Piece {
+        loop {
+            if !self.told.is_empty() {
+                return Piece::of(self.told.split().freeze());
+            }
+            let next = tokio::select! {
+                biased;
+                change = self.place.next() => Next::Change(change),
+                piece = self.stream.next() => Next::Piece(piece),
+            };
+            match next {
+                Next::Piece(piece) => return piece,
+                Next::Change(change) => self.change(&change),
+            }
+        }
     }
 
-    async fn write(mut self, mut downstream: Downstream, mut visit: Visit) {
-        let Err(end) = self.write_all(&mut downstream, &mut visit).await;
-        visit.end(end);
-        // Whatever becomes of the rest, nobody can change it any more.
-        drop(self);
+    async fn write(mut self, mut downstream: Downstream) {
+        let Err(end) = self.write_all(&mut downstream).await;
+        self.visit.end(end);
+        // Whatever becomes of the rest, nobody can change it any more, and no feed is read for it.
+        drop((self.stream, self.place));
         downstream.end(end, Some(wire::bye().to_bytes())).await;
     }
 
     /// The client is kept even if every feed is over, as it would only ask for them again.
-    async fn write_all(
-        &mut self,
-        downstream: &mut Downstream,
-        visit: &mut Visit,
-    ) -> Result<std::convert::Infallible, End> {
+    async fn write_all(&mut self, downstream: &mut Downstream) -> Result<Infallible, End> {
         loop {
-            let piece = match downstream.wait(self.next()).await? {
-                Next::Piece(piece) => piece,
-                Next::Lagged => return Err(End::Lagged),
-                Next::Change(change) => {
-                    let mut told = BytesMut::new();
-                    self.change(*change, &mut told);
-                    Piece::of(told.freeze())
-                }
-            };
-            let stream = &mut self.stream;
-            let lagged = async {
-                stream.lagged().await;
-                End::Lagged
-            };
+            let piece = downstream.wait(self.next()).await?;
             for _ in 0..piece.gaps {
-                visit.gap();
+                self.visit.gap();
             }
             for _ in 0..piece.lagged {
-                visit.lagged();
+                self.visit.lagged();
             }
             let bytes = piece.bytes.len();
-            downstream.write(piece.bytes, lagged).await?;
-            visit.wrote(piece.events, bytes, None);
+            downstream.write(piece.bytes, stuck(&mut self.stream, bytes)).await?;
+            self.visit.wrote(piece.events, bytes, None);
         }
     }
+}
 
-    /// Cancel safe.
-    async fn next(&mut self) -> Next {
-        tokio::select! {
-            biased;
-            change = self.place.next() => Next::Change(change),
-            piece = self.stream.next() => piece.map_or(Next::Lagged, Next::Piece),
-        }
+impl Opened {
+    /// Begins to write the stream to its client, and leaves the rest to a task of its own.
+    pub(crate) async fn write(self, client: Client, seat: Seat) -> pingora::Result<()> {
+        let Self { mut stream, headers: permit } = self;
+        let mut headers = hold::headers();
+        headers.extend(permit);
+        let begin = stream.told.split().freeze();
+        let downstream = Downstream::open(client, &headers, begin, KEEP_ALIVE, seat).await?;
+        tokio::spawn(stream.write(downstream));
+        Ok(())
     }
+}
+
+/// Resolves when a client is to be given up that has not taken so many bytes for so long that it
+/// is too far behind in a feed. One that is slow but goes on is not: it is told what it misses of
+/// a feed, and a large event is no reason to end all others.
+async fn stuck(stream: &mut MuxStream, bytes: usize) -> End {
+    tokio::time::sleep(LEAST_PATIENCE + Duration::from_secs((bytes >> 16) as u64)).await;
+    stream.lagged().await;
+    End::Lagged
 }

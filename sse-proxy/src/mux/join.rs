@@ -1,0 +1,69 @@
+//! Finds a feed for a multiplexed stream, as if it were requested alone.
+
+use sse_layer::mux::{self, MuxStream, Wanted, is_name};
+
+use super::Mux;
+use crate::config::{Route, Stream};
+use crate::cors;
+use crate::request::Request;
+use crate::shared::lag;
+
+impl Mux {
+    /// Adds a feed to a stream. Else the status that a request for it alone would be answered with.
+    /// `request` says who wants it; `asked`, with what else, and from where.
+    pub(super) fn join(
+        &self,
+        stream: &mut MuxStream,
+        request: &Request,
+        asked: &mux::Request,
+        wanted: &Wanted,
+    ) -> Result<(), u16> {
+        let name = wanted.name.as_str();
+        if !is_name(name) {
+            return Err(400);
+        }
+        if stream.len() >= self.max_feeds {
+            return Err(503);
+        }
+        let (path, query) = match name.split_once('?') {
+            Some((path, query)) => (path, Some(query.to_owned())),
+            None => (name, None),
+        };
+        let found = self.router.find(&request.authority, path);
+        let route =
+            found.filter(|route| route.mux && route.stream != Stream::Off).ok_or(404_u16)?;
+        if !cors::is_allowed(route, request) {
+            return Err(403);
+        }
+        let request = Request { path: path.to_owned(), query, ..request.clone() };
+        let epoch = self.feeds.log().cursor().epoch;
+        let (start, last) = (asked.start(wanted, epoch), last_id(asked, wanted).as_bytes());
+        stream.try_add(name, asked.after(wanted, epoch), |reader| {
+            reader.set_lag(lag(route));
+            if is_private(route, &request) {
+                self.feeds.open_private(route, request, reader, start, last);
+                return Ok(());
+            }
+            let joined = self.feeds.join_after(route, &request, reader, start, last);
+            joined.map(drop).map_err(|_| 503)
+        })
+    }
+}
+
+/// The origin's id of the last event that the client has of a feed; empty if that is not known.
+fn last_id<'a>(asked: &'a mux::Request, wanted: &'a Wanted) -> &'a str {
+    match (&wanted.last, asked.feeds.as_slice()) {
+        (Some(last), _) => last,
+        // The id behind the cursor is of the feed that had the last event, which is this one.
+        (None, [_]) if asked.cursor().is_some() => {
+            asked.after.split_once(' ').map_or("", |(_, id)| id)
+        }
+        (None, _) => "",
+    }
+}
+
+/// Whether a request must have an origin stream of its own.
+pub(crate) fn is_private(route: &Route, request: &Request) -> bool {
+    let may_share = route.stream == Stream::Shared && request.takes_events();
+    !may_share || request.has_credentials_beyond(route)
+}
