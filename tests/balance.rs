@@ -2,7 +2,7 @@
 
 use http::Method;
 
-use crate::support::{Client, Folder, Origin, Proxy, eventually, request};
+use crate::support::{Client, Echo, Folder, Origin, Proxy, eventually, request};
 
 /// An origin that answers every request with its name, and tells checks that it is well.
 fn named(name: &'static str) -> Origin {
@@ -130,4 +130,19 @@ async fn a_shared_feed_goes_on_with_another_origin_when_its_own_dies() {
     assert_eq!(exchange.head.text("last-event-id").as_deref(), Some("1"));
     exchange.send("id: 2\ndata: two\n\n").await;
     assert_eq!(stream.data().await, "two");
+}
+
+#[tokio::test]
+async fn checks_over_http_2_share_a_connection_with_everything() {
+    let echo = Echo::start().await;
+    let keys = format!(
+        "upstream = \"h2c://localhost:{}\"\n\
+         health_check = {{ path = \"/page\", interval = \"5ms\" }}",
+        echo.ports.h2c
+    );
+    let proxy = Proxy::with_upstream(echo.folder.clone(), &keys).await;
+    for _ in 0..50 {
+        let connections = proxy.h1().get("/connections").await.text().await;
+        assert!(connections.parse::<usize>().expect("a number") < 4, "{connections}");
+    }
 }

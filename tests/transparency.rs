@@ -4,6 +4,7 @@
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt;
+use http_body_util::channel::{Channel, Sender};
 
 use crate::plain::upload;
 use crate::support::{
@@ -210,4 +211,91 @@ async fn two_hundred_streams_come_from_one_http_2_origin() {
             streams.push(stream);
         }
     }
+}
+
+/// A body that the test writes as it goes.
+fn open_ended(method: Method, target: &str) -> (Sender<Bytes>, Request<RequestBody>) {
+    let (put, body) = Channel::new(1);
+    (put, request(method, target).map(|_| body.boxed()))
+}
+
+// As gRPC has it: an answer that begins before its request has ended.
+#[tokio::test]
+async fn both_sides_talk_at_the_same_time() {
+    let echo = Echo::start().await;
+    for (upstream, _) in echo.upstreams() {
+        let proxy = Proxy::with_upstream(echo.folder.clone(), &upstream).await;
+        for client in proxy.clients().await {
+            let (mut put, ask) = open_ended(Method::POST, "/echo");
+            // Node sends no head before there is a body.
+            put.send_data(Bytes::from_static(b"zero")).await.expect("taken");
+            let mut answer = client.send(ask).await;
+            assert_eq!(answer.chunk().await.expect("more").expect("in order"), "zero");
+            for word in ["one", "two", "three"] {
+                put.send_data(Bytes::from_static(word.as_bytes())).await.expect("taken");
+                let echoed = answer.chunk().await.expect("not the end").expect("in order");
+                assert_eq!(echoed, word, "{} {upstream}", client.protocol());
+            }
+            drop(put);
+            assert_eq!(answer.rest().await, (vec![], Ending::Orderly), "{upstream}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_connection_becomes_whatever_both_sides_want() {
+    const LARGE: usize = 4 << 20;
+    let echo = Echo::start().await;
+    let http1 =
+        |(upstream, version): &(String, &str)| *version == "1.1" || upstream.contains("https:");
+    for (upstream, _) in echo.upstreams().iter().filter(|it| http1(it)) {
+        let proxy = Proxy::with_upstream(echo.folder.clone(), upstream).await;
+        for method in ["GET", "POST"] {
+            for protocol in ["websocket", "tcp", "some/1.0"] {
+                let ask = format!(
+                    "{method} /attach HTTP/1.1\r\nHost: h\r\nConnection: keep-alive, Upgrade\r\n\
+                     Upgrade: {protocol}\r\n\r\n"
+                );
+                let mut wire = Wire::send(proxy.plain(), ask).await;
+                let head = wire.text_until("\r\n\r\n").await.to_ascii_lowercase();
+                assert!(head.starts_with("http/1.1 101 "), "{head} {upstream}");
+                assert!(head.contains(&format!("upgrade: {protocol}\r\n")), "{head} {upstream}");
+                wire.read_until("hello").await;
+                wire.write("how are you?").await;
+                wire.read_until("how are you?").await;
+            }
+        }
+        // Both ways at once, more than fits on the way.
+        let ask = "GET / HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n";
+        let mut wire = Wire::send(proxy.plain(), ask).await;
+        wire.read_until("hello").await;
+        for _ in 0..LARGE >> 20 {
+            wire.write(vec![b'.'; 1 << 18]).await;
+            wire.write("|").await;
+            wire.read_until("|").await;
+        }
+    }
+}
+
+// One client that reads nothing must not hold up the others on the origin's connection.
+#[tokio::test]
+async fn a_slow_client_stops_nobody_on_the_same_connection_to_an_origin() {
+    let echo = Echo::start().await;
+    let upstream = format!("upstream = \"h2c://localhost:{}\"", echo.ports.h2c);
+    let proxy = Proxy::with_upstream(echo.folder.clone(), &upstream).await;
+    let mut lazy = Vec::new();
+    for _ in 0..8 {
+        let mut wire = Wire::connect_narrow(proxy.plain()).await;
+        wire.write("GET /flood HTTP/1.1\r\nHost: h\r\n\r\n").await;
+        wire.read_until("data: ").await;
+        lazy.push(wire);
+    }
+    for client in proxy.clients().await {
+        let mut stream = client.open("/events").await;
+        assert_eq!(stream.data().await, "over HTTP/2.0");
+        let mut large = client.get("/echo-less").await;
+        assert_eq!((large.status, large.rest().await.1), (StatusCode::NOT_FOUND, Ending::Orderly));
+    }
+    let connections = proxy.h1().get("/connections").await.text().await;
+    assert!(connections.parse::<usize>().expect("a number") < 5, "{connections}");
 }

@@ -79,10 +79,32 @@ const answers = {
         response.writeEarlyHints({ link: '</style.css>; rel=preload; as=style' })
         response.end('late')
     },
+    '/connections'(request, response) {
+        response.end(String(connections))
+    },
+    '/flood'(request, response) {
+        response.writeHead(200, { 'content-type': 'text/event-stream' })
+        const event = `data: ${'x'.repeat(1000)}\n\n`
+        const more = () => {
+            while (!response.destroyed && response.write(event));
+        }
+        response.on('drain', more)
+        more()
+    },
     '/events'(request, response) {
         response.writeHead(200, { 'content-type': 'text/event-stream' })
         response.write(`data: over HTTP/${request.httpVersion}\n\n`)
     },
+}
+
+let connections = 0
+
+/// Greets, and then says whatever it is told.
+function upgraded(request, socket) {
+    socket.write(
+        `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: ${request.headers.upgrade}\r\n\r\nhello`,
+    )
+    socket.pipe(socket)
 }
 
 function answer(request, response) {
@@ -105,6 +127,8 @@ const servers = {
 }
 const ports = {}
 for (const [name, [server, where]] of Object.entries(servers)) {
+    server.on('connection', () => connections++)
+    server.on('upgrade', upgraded)
     await new Promise((listening) => server.listen(where, listening))
     ports[name] = server.address().port ?? 0
 }

@@ -26,8 +26,11 @@ impl Checks {
     }
 
     async fn try_member(&self, member: &Member) -> Result<(), OriginError> {
-        let mut connection = member.pool.fresh(false).await?;
-        let Some(path) = &self.check.path else { return Ok(()) };
+        let Some(path) = &self.check.path else {
+            return member.pool.dialer().dial(false).await.map(drop);
+        };
+        // Over HTTP/2 checks go the way that everything goes.
+        let mut connection = member.pool.new_or_shared().await?;
         let mut request = http::Request::new(Upload::none());
         let authority = member.upstream.authority();
         let unspeakable = |error: &dyn std::error::Error| OriginError::broken(error);
