@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -103,6 +103,8 @@ pin_project! {
         // a look at the clock and no work on the timer.
         #[pin]
         sleep: Sleep,
+        // What the timer wakes when it fires. While that is the present task, it need not be polled.
+        waker: Option<Waker>,
     }
 }
 
@@ -113,7 +115,7 @@ impl Silence {
 
     fn new(every: Duration) -> Self {
         let (since, limit) = (Instant::now(), jitter(every, Self::JITTER));
-        Self { every, limit, since, sleep: sleep_until(since + limit) }
+        Self { every, limit, since, sleep: sleep_until(since + limit), waker: None }
     }
 
     /// Something has been sent: a new silence begins.
@@ -124,6 +126,11 @@ impl Silence {
     /// Ready when the silence has lasted too long; then a new one begins.
     pub(crate) fn poll_over(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let mut this = self.project();
+        let is_armed = this.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker()));
+        if is_armed && !this.sleep.is_elapsed() {
+            return Poll::Pending;
+        }
+        *this.waker = Some(cx.waker().clone());
         loop {
             ready!(this.sleep.as_mut().poll(cx));
             let end = *this.since + *this.limit;
