@@ -9,7 +9,7 @@ use futures_core::Stream;
 use http::{Response, StatusCode, Version};
 use http_body::{Body, Frame};
 
-use super::{Feed, Item, Lag, Reader, Start, Status};
+use super::{Feed, Item, Lag, Notices, Reader, Start, Status};
 use crate::{Event, LastEventId, head};
 
 /// The most bytes that are joined into one piece. A single larger event goes alone, uncopied.
@@ -66,6 +66,7 @@ pub struct FeedStream {
     due: Vec<Item>,
     /// The status that says that the feed is over, if it is and nothing of it is due.
     over: Option<StatusCode>,
+    notices: Notices,
 }
 
 impl FeedStream {
@@ -74,7 +75,13 @@ impl FeedStream {
         let mut reader = Reader::new(lag);
         reader.subscribe(feed, start);
         let begin = feed.retry().map(|retry| Event::new().retry(retry).to_bytes());
-        let mut stream = Self { reader: Some(reader), begin, due: Vec::new(), over: None };
+        let mut stream = Self {
+            reader: Some(reader),
+            begin,
+            due: Vec::new(),
+            over: None,
+            notices: Notices::default(),
+        };
         // What is due already tells whether there is anything to answer with.
         let _ = stream.refill(&mut Context::from_waker(Waker::noop()));
         stream.end_if_over();
@@ -89,7 +96,9 @@ impl FeedStream {
     #[must_use]
     pub fn into_response(self) -> Response<Self> {
         let over = self.over;
+        let notices = self.notices.clone();
         let mut response = Response::new(self);
+        response.extensions_mut().insert(notices);
         match over {
             Some(status) => *response.status_mut() = status,
             None => head::prepare(response.headers_mut(), Version::HTTP_11),
@@ -115,6 +124,9 @@ impl FeedStream {
         let Some(reader) = &mut self.reader else { return Poll::Ready(()) };
         let result = std::task::ready!(reader.poll_next(cx, &mut self.due));
         // The place in the feed is given up at once, however long the client takes for the rest.
+        if result.is_err() {
+            self.notices.ended();
+        }
         if result.is_err() || self.due.iter().any(Item::is_end) {
             self.reader = None;
         }
@@ -128,6 +140,11 @@ impl FeedStream {
         while let Some(item) = self.due.last() {
             if !piece.take(frame(item)) {
                 break;
+            }
+            match item {
+                Item::Gap { .. } => self.notices.gap(),
+                Item::Lagged { missed, .. } => self.notices.missed(missed.count),
+                Item::Event { .. } | Item::Status { .. } => {}
             }
             self.due.pop();
         }

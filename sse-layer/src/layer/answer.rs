@@ -15,6 +15,7 @@ use super::{SseBody, SseLayer};
 #[cfg(feature = "compress")]
 use crate::compress;
 use crate::convert::Converter;
+use crate::feed::Notices;
 use crate::head;
 
 /// Makes a `response` that is a stream one that arrives; others pass.
@@ -52,7 +53,8 @@ pub(super) fn answer<B>(
     let watched = if observers.is_empty() {
         Watched::NOBODY
     } else {
-        Watched::open(observers, asked, &asked.opened(response.headers()), !is_encoded)
+        let notices = response.extensions().get::<Notices>().cloned();
+        Watched::open(observers, asked, &asked.opened(response.headers()), !is_encoded, notices)
     };
     let layer = layer.clone();
     response.map(|body| {

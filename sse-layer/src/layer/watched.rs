@@ -4,6 +4,7 @@ use tokio::time::Instant;
 
 use super::count::Counter;
 use super::request::Asked;
+use crate::feed::Notices;
 use crate::observe::{CloseReason, Closed, Observer, Opened};
 
 /// Tells the observers of one stream what happens to it; at the latest when it is dropped, that
@@ -14,6 +15,8 @@ struct Inner {
     observers: Vec<Box<dyn Observer>>,
     /// None for bodies whose events cannot be seen.
     counter: Option<Counter>,
+    /// What a feed's stream has to tell beside its bytes.
+    notices: Option<Notices>,
     asked: Instant,
     opened: Instant,
     /// The figures so far.
@@ -29,6 +32,7 @@ impl Watched {
         asked: &Asked,
         opened: &Opened<'_>,
         is_readable: bool,
+        notices: Option<Notices>,
     ) -> Self {
         for observer in &mut observers {
             observer.open(opened);
@@ -43,7 +47,7 @@ impl Watched {
         };
         let counter = is_readable.then(Counter::default);
         let (asked, opened) = (asked.at, Instant::now());
-        Self(Some(Box::new(Inner { observers, counter, asked, opened, closed })))
+        Self(Some(Box::new(Inner { observers, counter, notices, asked, opened, closed })))
     }
 
     /// The handler's next bytes.
@@ -61,6 +65,7 @@ impl Watched {
             }
             observer.sent(events, bytes.len() as u64);
         }
+        inner.tell_notices();
     }
 
     /// Bytes of the layer's own.
@@ -81,10 +86,28 @@ impl Watched {
 
     /// The stream is over. Only the first reason counts.
     pub(super) fn close(&mut self, reason: CloseReason) {
-        if let Some(inner) = self.0.take() {
+        if let Some(mut inner) = self.0.take() {
+            let has_lagged = inner.tell_notices();
+            let reason = match reason {
+                CloseReason::Ended if has_lagged => CloseReason::Lagged,
+                _ => reason,
+            };
             let closed = Closed { reason, open_for: inner.opened.elapsed(), ..inner.closed };
             inner.observers.into_iter().for_each(|mut observer| observer.close(&closed));
         }
+    }
+}
+
+impl Inner {
+    /// Tells what a feed's stream has noted, and returns whether it has ended because of lag.
+    fn tell_notices(&mut self) -> bool {
+        let Some(notices) = &self.notices else { return false };
+        let notice = notices.take();
+        for observer in &mut self.observers {
+            (0..notice.gaps).for_each(|_| observer.gap());
+            notice.missed.into_iter().for_each(|missed| observer.lag(missed));
+        }
+        notice.has_ended
     }
 }
 

@@ -15,6 +15,8 @@ use super::{Closed, Observe, Opened};
 /// | `sse_events_total` | counter | events sent |
 /// | `sse_bytes_total` | counter | bytes that handlers sent, before compression |
 /// | `sse_keep_alives_total` | counter | comments sent in silence |
+/// | `sse_gaps_total` | counter | clients that asked for events which no longer exist |
+/// | `sse_lagged_total` | counter | times that a client was too slow for its feed |
 /// | `sse_closed_total` | counter | streams that are over, by `reason`: see [`CloseReason::as_str`](super::CloseReason::as_str) |
 /// | `sse_refused_total` | counter | streams that were refused |
 /// | `sse_time_to_first_event_seconds` | histogram | from the request to the first event |
@@ -27,6 +29,8 @@ pub struct Metrics {
     events: Counter,
     bytes: Counter,
     keep_alives: Counter,
+    gaps: Counter,
+    lagged: Counter,
     refused: Counter,
     time_to_first_event: Histogram,
 }
@@ -38,6 +42,8 @@ impl Metrics {
         describe_counter!("sse_events_total", Unit::Count, "Events sent");
         describe_counter!("sse_bytes_total", Unit::Bytes, "Bytes that handlers sent");
         describe_counter!("sse_keep_alives_total", Unit::Count, "Comments sent in silence");
+        describe_counter!("sse_gaps_total", Unit::Count, "Resumes that have missed events");
+        describe_counter!("sse_lagged_total", Unit::Count, "Times that a client was too slow");
         describe_counter!("sse_closed_total", Unit::Count, "Event streams that are over");
         describe_counter!("sse_refused_total", Unit::Count, "Event streams that were refused");
         describe_histogram!(
@@ -50,6 +56,8 @@ impl Metrics {
             events: counter!("sse_events_total"),
             bytes: counter!("sse_bytes_total"),
             keep_alives: counter!("sse_keep_alives_total"),
+            gaps: counter!("sse_gaps_total"),
+            lagged: counter!("sse_lagged_total"),
             refused: counter!("sse_refused_total"),
             time_to_first_event: histogram!("sse_time_to_first_event_seconds"),
         }
@@ -74,6 +82,14 @@ impl Observe for Metrics {
     fn sent(&mut self, events: u64, bytes: u64) {
         self.events.increment(events);
         self.bytes.increment(bytes);
+    }
+
+    fn gap(&mut self) {
+        self.gaps.increment(1);
+    }
+
+    fn lag(&mut self, _: u64) {
+        self.lagged.increment(1);
     }
 
     fn keep_alive(&mut self) {

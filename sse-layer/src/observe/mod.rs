@@ -67,6 +67,20 @@ pub trait Observe {
         let _ = (events, bytes);
     }
 
+    /// The client has been told that events which it asked for no longer exist: they have left
+    /// the history of the [feed](crate::feed) that it reads.
+    ///
+    /// Told, like [`lag`](Self::lag), of responses that are made of a
+    /// [`FeedStream`](crate::feed::FeedStream).
+    fn gap(&mut self) {}
+
+    /// The client was too slow for its [feed](crate::feed), and has been passed over for `missed`
+    /// events. With [`LagPolicy::Resume`](crate::feed::LagPolicy::Resume) it has missed none: the
+    /// stream ends, as [`Lagged`](CloseReason::Lagged), and the client comes back for them.
+    fn lag(&mut self, missed: u64) {
+        let _ = missed;
+    }
+
     /// A comment has been sent, since the handler was silent.
     fn keep_alive(&mut self) {}
 
@@ -122,6 +136,8 @@ pub enum CloseReason {
     Ended,
     /// The server dropped it: the client left, or a layer outside gave up.
     ClientLeft,
+    /// It was too slow for its feed, and comes back for the rest. See [`Observe::lag`].
+    Lagged,
     /// A [`Drain`](crate::Drain) ended it.
     Drained,
     /// It had lasted for as long [as it may](crate::SseLayer::max_lifetime).
@@ -131,12 +147,14 @@ pub enum CloseReason {
 }
 
 impl CloseReason {
-    /// Its name in logs and figures: `ended`, `client_left`, `drained`, `lifetime_over`, `failed`.
+    /// Its name in logs and figures: `ended`, `client_left`, `lagged`, `drained`, `lifetime_over`,
+    /// `failed`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Ended => "ended",
             Self::ClientLeft => "client_left",
+            Self::Lagged => "lagged",
             Self::Drained => "drained",
             Self::LifetimeOver => "lifetime_over",
             Self::Failed => "failed",

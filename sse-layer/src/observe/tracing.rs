@@ -11,8 +11,8 @@ const TARGET: &str = "sse_layer";
 ///
 /// Each stream is a span `sse_stream`, a child of the one that its request is served in, with the
 /// request's `path` and, if the client came back, its `last_event_id`. In it are told: that the
-/// stream is open and, at its end, over (`info`; `warn` if it failed or was refused), its first
-/// event (`debug`) and comments in silence (`trace`).
+/// stream is open and, at its end, over (`info`; `warn` if it failed or was refused), gaps and lag
+/// (`info`), its first event (`debug`) and comments in silence (`trace`).
 ///
 /// The target of all is `sse_layer`. Queries are not written, since they may carry secrets.
 #[derive(Clone, Debug, Default)]
@@ -48,6 +48,14 @@ impl Observe for Tracing {
         self.told(|| debug!(target: TARGET, ?after, "first event"));
     }
 
+    fn gap(&mut self) {
+        self.told(|| info!(target: TARGET, "events asked for are gone"));
+    }
+
+    fn lag(&mut self, missed: u64) {
+        self.told(|| info!(target: TARGET, missed, "client too slow"));
+    }
+
     fn keep_alive(&mut self) {
         self.told(|| trace!(target: TARGET, "keep-alive"));
     }
@@ -61,6 +69,7 @@ impl Observe for Tracing {
             }
             CloseReason::Ended
             | CloseReason::ClientLeft
+            | CloseReason::Lagged
             | CloseReason::Drained
             | CloseReason::LifetimeOver => {
                 info!(target: TARGET, reason = reason_name, ?open_for, events, bytes, "stream over");

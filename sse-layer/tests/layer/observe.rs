@@ -8,8 +8,9 @@ use futures_util::stream;
 use http::Request;
 use http_body::{Body, Frame};
 use http_body_util::{BodyExt, StreamBody};
+use sse_layer::feed::{Feed, FeedOptions, HistoryLimits, Lag, LagPolicy, Log};
 use sse_layer::observe::{Closed, Observe, Opened};
-use sse_layer::{Drain, Event, EventStream, KeepAlive, SseLayer};
+use sse_layer::{Drain, Event, EventStream, KeepAlive, LastEventId, SseLayer};
 
 use crate::Step::{Send, Wait};
 use crate::{answer, bytes, event_stream, scripted, secs, silent, through};
@@ -41,6 +42,14 @@ impl Observe for Notes {
 
     fn sent(&mut self, events: u64, bytes: u64) {
         self.add(format!("sent {events} {bytes}"));
+    }
+
+    fn gap(&mut self) {
+        self.add("gap".into());
+    }
+
+    fn lag(&mut self, missed: u64) {
+        self.add(format!("lag {missed}"));
     }
 
     fn keep_alive(&mut self) {
@@ -128,6 +137,58 @@ async fn the_reason_of_the_end_is_told_once() {
 
     drop(through(layer(), silent()).await);
     assert!(notes.take().last().unwrap().starts_with("client_left "));
+}
+
+/// A feed whose history keeps two events, and whose readers may be behind by as many.
+fn short_feed(policy: LagPolicy) -> Feed {
+    let options = FeedOptions::default()
+        .history(HistoryLimits::default().events(2))
+        .lag(Lag::default().events(2).policy(policy));
+    Log::new().feed(options)
+}
+
+fn publish(feed: &Feed, ids: std::ops::RangeInclusive<u64>) {
+    ids.for_each(|id| feed.publish(Event::new().id(id.into()).data("x")));
+}
+
+#[tokio::test]
+async fn a_gap_is_told() {
+    let notes = Notes::default();
+    let feed = short_feed(LagPolicy::Resume);
+    publish(&feed, 1..=5);
+    let request = Request::get("/").header("last-event-id", "1").body(()).unwrap();
+    let stream = feed.stream(LastEventId::of(&request).as_ref()).into_response();
+    feed.close();
+    bytes(answer(layer(&notes), request, stream).await.into_body()).await;
+    let told = notes.take();
+    assert_eq!(told[2..told.len() - 1], ["gap"], "{told:?}");
+}
+
+#[tokio::test]
+async fn lag_is_told_with_what_was_missed() {
+    let notes = Notes::default();
+    let feed = short_feed(LagPolicy::Skip);
+    let stream = feed.stream(None).into_response();
+    let body = answer(layer(&notes), Request::new(()), stream).await.into_body();
+    publish(&feed, 1..=5);
+    feed.close();
+    bytes(body).await;
+    let told = notes.take();
+    assert_eq!(told[3..told.len() - 1], ["lag 3"], "{told:?}");
+    assert!(told.last().unwrap().starts_with("ended "), "{told:?}");
+}
+
+#[tokio::test]
+async fn a_stream_that_ends_because_of_lag_says_so() {
+    let notes = Notes::default();
+    let feed = short_feed(LagPolicy::Resume);
+    let stream = feed.stream(None).into_response();
+    let body = answer(layer(&notes), Request::new(()), stream).await.into_body();
+    publish(&feed, 1..=5);
+    bytes(body).await;
+    let told = notes.take();
+    assert_eq!(told[1], "lag 0", "{told:?}");
+    assert!(told[2].starts_with("lagged "), "{told:?}");
 }
 
 /// Servers need not ask for an end that they know of.
@@ -266,7 +327,9 @@ async fn figures_are_kept() {
             "sse_bytes_total 12",
             "sse_closed_total ended 1",
             "sse_events_total 2",
+            "sse_gaps_total 0",
             "sse_keep_alives_total 1",
+            "sse_lagged_total 0",
             "sse_refused_total 1",
             "sse_streams 1",
             "sse_time_to_first_event_seconds [2.0]",

@@ -1,0 +1,42 @@
+//! [`Notices`]: what a [`FeedStream`](super::FeedStream) has for the observers of its response.
+
+use std::mem;
+use std::sync::{Arc, Mutex};
+
+use super::log::lock;
+
+/// Travels with the response as an extension, as the body's bytes do not tell. Nothing grows in
+/// it if nobody looks.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Notices(Arc<Mutex<Notice>>);
+
+/// What has happened since it was asked last.
+#[derive(Debug, Default)]
+pub(crate) struct Notice {
+    /// How often the client was told of a gap.
+    pub(crate) gaps: u64,
+    /// How many events it was too slow for, if it was.
+    pub(crate) missed: Option<u64>,
+    /// Whether the stream has ended because it was.
+    pub(crate) has_ended: bool,
+}
+
+impl Notices {
+    pub(super) fn gap(&self) {
+        lock(&self.0).gaps += 1;
+    }
+
+    pub(super) fn missed(&self, count: u64) {
+        *lock(&self.0).missed.get_or_insert(0) += count;
+    }
+
+    /// The client is to come back for what it missed.
+    pub(super) fn ended(&self) {
+        self.missed(0);
+        lock(&self.0).has_ended = true;
+    }
+
+    pub(crate) fn take(&self) -> Notice {
+        mem::take(&mut *lock(&self.0))
+    }
+}
