@@ -59,6 +59,36 @@ async fn readers_who_come_and_go_get_every_event_once() {
     }
 }
 
+// Many times what history holds, sent in one go, while each event takes its time to reach them all.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_burst_larger_than_history_reaches_all_readers_whole() {
+    const READERS: usize = 150;
+    const COUNT: usize = 3_000;
+    let origin = Origin::start();
+    let keys = "stream = \"shared\"\nhistory = { events = 256 }";
+    let proxy = Proxy::before(&origin, keys).await;
+    let (first, mut exchange) = proxy.h1().open_from(&origin, "/feed").await;
+    let mut readers = vec![first];
+    for _ in 1..READERS {
+        readers.push(proxy.h1().open("/feed").await);
+    }
+    let readers: Vec<_> = readers
+        .into_iter()
+        .map(|mut stream| {
+            tokio::spawn(async move {
+                for id in 0..COUNT {
+                    assert_eq!(stream.event().await.last_event_id, id.to_string());
+                }
+            })
+        })
+        .collect();
+    let burst: String = (0..COUNT).map(|id| format!("id: {id}\ndata: x\n\n")).collect();
+    exchange.send(burst).await;
+    for reader in readers {
+        within("every reader has every event", reader).await.expect("in order, each once");
+    }
+}
+
 #[tokio::test]
 async fn a_reader_whose_socket_is_full_catches_up_and_joins_the_others_again() {
     const COUNT: usize = 2_000;

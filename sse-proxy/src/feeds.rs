@@ -12,6 +12,7 @@ use tokio::sync::{Notify, watch};
 
 use crate::config::Route;
 use crate::origin::Origins;
+use crate::pace::{Amount, Pace};
 use crate::record::{Record, Records};
 use crate::request::{FeedKey, Request};
 use crate::source::{Forget, Opening, Source};
@@ -33,6 +34,7 @@ struct Shared {
 #[derive(Clone)]
 pub(crate) struct Joined {
     pub(crate) feed: Feed,
+    pub(crate) pace: Arc<Pace>,
     pub(crate) record: Arc<Record>,
     opening: watch::Receiver<Opening>,
     /// Has the origin tried again at once.
@@ -164,6 +166,7 @@ impl Feeds {
         // One that cannot be a field's value cannot be asked for.
         let last = HeaderValue::from_bytes(last).map_or(&b""[..], |_| last);
         let feed = self.0.log.feed(options.last_event_id(last.to_vec()));
+        let pace = Pace::new(Amount { events: history.events as u64, bytes: history.bytes as u64 });
         let (opened, opening) = watch::channel(Opening::Pending);
         let nudge = Arc::new(Notify::new());
         let recorded = self.0.records.open(route, &request, Some(feed.clone()));
@@ -177,6 +180,7 @@ impl Feeds {
             route: Arc::clone(route),
             request,
             feed: feed.clone(),
+            pace: Arc::clone(&pace),
             recorded,
             opened,
             nudge: Arc::clone(&nudge),
@@ -185,7 +189,7 @@ impl Feeds {
         // What the origin is asked to send is no gap.
         reader.subscribe(&feed, if last.is_empty() { start } else { Start::Live });
         tokio::spawn(source.run());
-        Joined { feed, record, opening, nudge }
+        Joined { feed, pace, record, opening, nudge }
     }
 
     /// What takes a feed from those that can be joined: its next reader opens it anew.

@@ -34,6 +34,7 @@
 //! | an unfinished event of an origin | `limits.event_bytes` | the stream ends, the log says why |
 //! | a feed's history | `history` | the oldest events go; who asks for them is told of the gap |
 //! | a reader behind its feed | `lag` | its stream ends; it comes back with its last id |
+//! | what our writers have yet to write | a quarter of `history` | the origin waits, for a second at the most |
 //! | what a socket did not take | the batch at hand, 64 KiB or one event | the reader goes on by itself |
 //! | a private stream | one piece of the origin's body | the origin waits for its client |
 //!
@@ -61,6 +62,7 @@ mod metrics;
 mod mux;
 mod numbers;
 mod origin;
+mod pace;
 mod places;
 mod plain;
 mod posts;

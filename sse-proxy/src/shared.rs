@@ -93,7 +93,16 @@ pub(crate) async fn serve(
         let io = Io::new(transport).map_err(|error| {
             pingora::Error::because(pingora::ErrorType::InternalError, "taking a socket", error)
         })?;
-        hub.adopt(Newcomer { io, framing, feed: joined.feed, reader, route, seat, visit });
+        hub.adopt(Newcomer {
+            io,
+            framing,
+            feed: joined.feed,
+            pace: joined.pace,
+            reader,
+            route,
+            seat,
+            visit,
+        });
         return Ok(None);
     }
     let mut downstream = Downstream::open(client, &headers, begin, route.keep_alive, seat).await?;

@@ -12,6 +12,7 @@ use tokio::sync::{Notify, watch};
 
 use crate::config::{OnOriginError, Retry, Route};
 use crate::origin::{Answer, Intake, OriginError, Origins, Response, StreamHead};
+use crate::pace::Pace;
 use crate::reconnect::{LEAST_PAUSE, Reconnect, is_passing};
 use crate::record::Recorded;
 use crate::request::Request;
@@ -69,6 +70,8 @@ pub(crate) struct Source {
     pub(crate) route: Arc<Route>,
     pub(crate) request: Request,
     pub(crate) feed: Feed,
+    /// How far ahead of the feed's writers it may be.
+    pub(crate) pace: Arc<Pace>,
     pub(crate) recorded: Recorded,
     pub(crate) opened: watch::Sender<Opening>,
     /// Somebody has come who wants the origin tried now.
@@ -179,11 +182,14 @@ impl Source {
             if frame.has_data() {
                 reconnect.is_good();
             }
-            self.feed.publish(for_clients(&self.route, frame));
+            let frame = for_clients(&self.route, frame);
+            self.pace.publish(frame.bytes().len());
+            self.feed.publish(frame);
             published += 1;
             if published % BURST == 0 {
                 tokio::task::yield_now().await;
             }
+            self.pace.keep().await;
         }
         Ok(())
     }

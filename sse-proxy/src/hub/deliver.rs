@@ -45,8 +45,11 @@ impl Writer {
         batch.count(&group.counts, written);
         if !group.members.is_done() {
             group.batch = Some(batch);
-        } else if batch.is_last {
-            return self.end_all(number, End::OriginEnded);
+        } else {
+            group.end_batch(&batch);
+            if batch.is_last {
+                return self.end_all(number, End::OriginEnded);
+            }
         }
         self.enqueue(number);
     }

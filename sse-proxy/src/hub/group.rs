@@ -10,11 +10,15 @@ use super::batch::Batch;
 use super::members::Members;
 use super::slot::poll;
 use crate::metrics::RouteMetrics;
+use crate::pace::{Amount, Pace, Pacer};
 
 /// The readers of one feed that have everything of it, and so are written the same.
 pub(super) struct Group {
     pub(super) feed: Feed,
     pub(super) counts: Arc<RouteMetrics>,
+    pace: Arc<Pace>,
+    /// While there is a reader.
+    pacer: Option<Pacer>,
     waker: Waker,
     /// Reads on behalf of all members; there is none while there are no members.
     reader: Option<Reader>,
@@ -46,9 +50,17 @@ pub(super) enum Joining {
 }
 
 impl Group {
-    pub(super) fn new(feed: Feed, lag: Lag, counts: Arc<RouteMetrics>, waker: Waker) -> Self {
+    pub(super) fn new(
+        feed: Feed,
+        pace: Arc<Pace>,
+        lag: Lag,
+        counts: Arc<RouteMetrics>,
+        waker: Waker,
+    ) -> Self {
         Self {
             feed,
+            pace,
+            pacer: None,
             counts,
             waker,
             reader: None,
@@ -68,8 +80,17 @@ impl Group {
         if !self.due.is_empty() {
             return Poll::Ready(Ok(()));
         }
-        let Some(reader) = &mut self.reader else { return Poll::Pending };
-        poll(reader, &self.waker, &mut self.due)
+        let polled = match &mut self.reader {
+            Some(reader) => poll(reader, &self.waker, &mut self.due),
+            None => Poll::Pending,
+        };
+        if let Some(pacer) = &self.pacer
+            && polled.is_pending()
+            && self.batch.is_none()
+        {
+            pacer.took_all();
+        }
+        polled
     }
 
     /// Begins the next batch. Something must be due.
@@ -80,11 +101,19 @@ impl Group {
         self.members.begin();
     }
 
+    /// The batch at hand has been written to all members.
+    pub(super) fn end_batch(&self, batch: &Batch) {
+        if let Some(pacer) = &self.pacer {
+            pacer.took(Amount { events: batch.events, bytes: batch.bytes() });
+        }
+    }
+
     /// Whether a slot can join that has just been told that there is nothing more for it. If so,
     /// its reader is taken, and is no longer needed.
     pub(super) fn may_join(&mut self, reader: &mut Reader) -> Joining {
         if self.reader.is_none() {
             self.end = reader.position(0);
+            self.pacer = Some(self.pace.join());
             self.reader = Some(std::mem::replace(reader, Reader::new(self.lag)));
             return Joining::Joined;
         }
@@ -109,6 +138,7 @@ impl Group {
     /// Reads no more, as nobody gets it.
     pub(super) fn rest(&mut self) {
         self.reader = None;
+        self.pacer = None;
         self.due.clear();
     }
 }

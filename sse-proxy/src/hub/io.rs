@@ -12,6 +12,9 @@ use crate::connection::Transport;
 /// How much is encrypted before it is written: what a reader that does not read can cost.
 const TLS_PIECE: usize = 64 << 10;
 
+/// How often is read what a client says, in one go, before it is taken for an attack.
+const MOST_READS: usize = 64;
+
 /// A reader's socket.
 #[derive(Debug)]
 pub(crate) enum Io {
@@ -98,7 +101,7 @@ impl Io {
     /// Reads and drops what has come: it is nothing to us.
     pub(super) fn look(&mut self) -> Presence {
         let mut ignored = [0; 1024];
-        loop {
+        for _ in 0..MOST_READS {
             let read = match self {
                 Self::Plain(tcp) => tcp.read(&mut ignored),
                 Self::Tls(tls) => tls.read(&mut ignored),
@@ -111,6 +114,8 @@ impl Io {
                 Err(_) => return Presence::Gone,
             }
         }
+        // Whoever says that much to a stream is none of the usual clients.
+        Presence::Gone
     }
 
     /// Says that nothing more will come, as far as there is room to say it.

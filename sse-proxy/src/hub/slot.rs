@@ -15,6 +15,7 @@ use crate::config::Route;
 use crate::downstream::{DRAIN_RETRY, End, jitter};
 use crate::http1::{Framing, LAST_CHUNK};
 use crate::limits::Seat;
+use crate::pace::Pace;
 use crate::visit::Visit;
 
 /// How far the silence before a keep-alive may be off the configured one, so that the comments of
@@ -26,6 +27,7 @@ pub(crate) struct Newcomer {
     pub(crate) io: Io,
     pub(crate) framing: Framing,
     pub(crate) feed: Feed,
+    pub(crate) pace: Arc<Pace>,
     pub(crate) reader: Reader,
     pub(crate) route: Arc<Route>,
     pub(crate) seat: Seat,

@@ -18,6 +18,7 @@ use super::timers::{Alarm, Moment, Timers, What};
 use crate::config::Route;
 use crate::downstream::{End, KEEP_ALIVE};
 use crate::metrics::RouteMetrics;
+use crate::pace::Pace;
 use crate::shared::lag;
 
 /// How many events of sockets are looked at in one go.
@@ -110,8 +111,8 @@ impl Writer {
     }
 
     fn adopt(&mut self, newcomer: Newcomer) {
-        let Newcomer { mut io, framing, feed, reader, route, seat, visit } = newcomer;
-        let group = self.group(&feed, &route, visit.counts());
+        let Newcomer { mut io, framing, feed, pace, reader, route, seat, visit } = newcomer;
+        let group = self.group(&feed, &pace, &route, visit.counts());
         let entry = self.slots.vacant_entry();
         let slot = entry.key();
         if let Err(error) = io.register(self.selector.registry(), Token(slot)) {
@@ -130,12 +131,24 @@ impl Writer {
     }
 
     /// The group of a feed's readers.
-    fn group(&mut self, feed: &Feed, route: &Route, counts: &Arc<RouteMetrics>) -> usize {
+    fn group(
+        &mut self,
+        feed: &Feed,
+        pace: &Arc<Pace>,
+        route: &Route,
+        counts: &Arc<RouteMetrics>,
+    ) -> usize {
         *self.group_of.entry(feed.clone()).or_insert_with(|| {
             let entry = self.groups.vacant_entry();
             let waker = self.mailbox.waker(Key::Group(entry.key()));
             let number = entry.key();
-            entry.insert(Group::new(feed.clone(), lag(route), Arc::clone(counts), waker));
+            entry.insert(Group::new(
+                feed.clone(),
+                Arc::clone(pace),
+                lag(route),
+                Arc::clone(counts),
+                waker,
+            ));
             number
         })
     }
