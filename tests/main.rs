@@ -11,6 +11,7 @@ mod corpus;
 mod curl;
 mod drain;
 mod fanout;
+mod faults;
 mod forward;
 mod hardening;
 mod hold;

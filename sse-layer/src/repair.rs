@@ -114,7 +114,8 @@ impl Repairs {
     pub const TRIM_TYPE: Self = Self(1 << 21);
     /// `empty-data`: a type without data gets empty data, and so is an event.
     pub const EMPTY_DATA: Self = Self(1 << 22);
-    /// `retry-unit`: a reconnection time in `ms`, `s` or `min` becomes one without unit.
+    /// `retry-unit`: a reconnection time in `ms`, `s` or `min`, however these are written out,
+    /// becomes one without unit.
     pub const RETRY_UNIT: Self = Self(1 << 23);
     /// `retry-floor`: a reconnection time is at least 1000 ms.
     pub const RETRY_FLOOR: Self = Self(1 << 24);

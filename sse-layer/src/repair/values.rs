@@ -17,7 +17,16 @@ const FLOOR: Duration = Duration::from_secs(1);
 const CEILING: Duration = Duration::from_millis(i32::MAX as u64);
 
 /// The units that `retry-unit` knows, in milliseconds.
-const UNITS: [(&str, u64); 3] = [("ms", 1), ("s", 1000), ("min", 60_000)];
+const UNITS: [(&str, u64); 8] = [
+    ("ms", 1),
+    ("msec", 1),
+    ("s", 1000),
+    ("sec", 1000),
+    ("seconds", 1000),
+    ("min", 60_000),
+    ("minute", 60_000),
+    ("minutes", 60_000),
+];
 
 /// `trim-type`: blanks around a type go.
 pub(super) fn trim_type(lines: &mut Vec<Line<'_>>) -> bool {
@@ -55,7 +64,8 @@ pub(super) fn retry_unit(lines: &mut Vec<Line<'_>>) -> bool {
 fn with_unit(value: &[u8]) -> Option<Duration> {
     let value = str::from_utf8(value).ok()?.trim();
     let (digits, unit) = value.split_at_checked(value.find(|c: char| !c.is_ascii_digit())?)?;
-    let (_, millis) = UNITS.into_iter().find(|(known, _)| *known == unit.trim_start())?;
+    let unit = unit.trim_start();
+    let (_, millis) = UNITS.into_iter().find(|(known, _)| known.eq_ignore_ascii_case(unit))?;
     Some(Duration::from_millis(digits.parse::<u64>().ok()?.checked_mul(millis)?))
 }
 

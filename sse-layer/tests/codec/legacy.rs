@@ -102,6 +102,10 @@ fn a_repair_works_by_its_name_alone() {
         let Ok(repairs) = names.split('+').map(str::parse).collect::<Result<Repairs, _>>() else {
             continue;
         };
+        // What is made where responses are forwarded shows there.
+        if repairs.intersects(Repairs::ADD_IDS | Repairs::SOFTEN_5XX) {
+            continue;
+        }
         assert_delivers(&case, repairs, &case["proxy"]["deliver"]);
         seen |= repairs;
     }

@@ -140,7 +140,7 @@ impl Answer {
 fn repair_of_status(response: &Response, request: &Request) -> Option<Repairs> {
     let status = response.status;
     // 204 and 205 have no body, and 206 is a part of something.
-    let is_success = matches!(status.as_u16(), 201..=203);
+    let is_success = status.is_success() && !matches!(status.as_u16(), 204..=206);
     if is_success && request.method == Method::GET && is_event_stream(&response.headers) {
         return Some(Repairs::STATUS);
     }
@@ -234,7 +234,8 @@ impl StreamHead {
     fn set_caching(&mut self, headers: &mut HeaderMap, repairs: Repairs) {
         let lines = headers.get_all(CACHE_CONTROL).iter();
         let directives = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
-        let forbids = [&b"no-store"[..], b"no-cache"];
+        // What is for one client alone is kept by nobody on the way.
+        let forbids = [&b"no-store"[..], b"no-cache", b"private"];
         let mut directives = directives.map(<[u8]>::trim_ascii);
         if directives.any(|one| forbids.iter().any(|it| it.eq_ignore_ascii_case(one))) {
             return;
