@@ -5,6 +5,7 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::task::Poll;
 use std::time::Duration;
 
 use hyper::body::Incoming;
@@ -31,6 +32,11 @@ const MOST_IDLE: usize = 256;
 const STREAMS: usize = 100;
 const STREAM_WINDOW: u32 = 256 << 10;
 const CONNECTION_WINDOW: u32 = 100 * STREAM_WINDOW;
+
+/// How many streams an HTTP/2 origin is taken to allow until it has said how many, and how long it is
+/// waited for to say so.
+const UNKNOWN: usize = 1;
+const INTRODUCTION: Duration = Duration::from_millis(200);
 
 /// How often an HTTP/2 connection is asked whether it still lives, and how long it may take to
 /// answer.
@@ -176,14 +182,25 @@ impl Pool {
             .timer(TokioTimer::new())
             .initial_stream_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
-            // Until the origin has said how many it takes.
-            .initial_max_send_streams(1)
+            .initial_max_send_streams(UNKNOWN)
             .max_header_list_size(u32::try_from(HEAD_BYTES).unwrap_or(u32::MAX))
             .keep_alive_interval(PING_EVERY)
             .keep_alive_timeout(PING_PATIENCE)
             .handshake(TokioIo::new(io));
         let (send, mut connection) = shaken.await.map_err(|error| OriginError::broken(&error))?;
-        let most = Arc::new(AtomicUsize::new(1));
+        // Otherwise many requests at once would each take a connection of their own.
+        let told = poll_fn(|cx| match Pin::new(&mut connection).poll(cx) {
+            Poll::Ready(ended) => Poll::Ready(Err(ended)),
+            Poll::Pending if connection.current_max_send_streams() == UNKNOWN => Poll::Pending,
+            Poll::Pending => Poll::Ready(Ok(())),
+        });
+        match tokio::time::timeout(INTRODUCTION, told).await {
+            Ok(Err(Err(error))) => return Err(OriginError::broken(&error)),
+            Ok(Err(Ok(()))) => return Err(OriginError::Broken("it closed at once".to_owned())),
+            Ok(Ok(())) | Err(_) => {}
+        }
+        let most = connection.current_max_send_streams().min(STREAMS);
+        let most = Arc::new(AtomicUsize::new(most));
         let shared = Shared { send, streams: Arc::default(), most: Arc::clone(&most) };
         // What becomes of the connection is seen by its requests.
         tokio::spawn(poll_fn(move |cx| {
