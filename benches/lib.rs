@@ -4,5 +4,6 @@
 pub mod client;
 pub mod load;
 pub mod origin;
+pub mod plot;
 pub mod proxy;
 pub mod stamp;

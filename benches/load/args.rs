@@ -15,9 +15,9 @@ EXAMPLES (after `cargo bench --bench load --`)
     --url http://127.0.0.1:8080/feed/{i} --feeds 10 -n 1000 --pid $(pidof sse-proxy)
 
   How many deliveries a second a server can make: the source sends an event when the one
-  before the last has come to all readers, so that the server never waits and events do not
-  pile up:
-    --source 127.0.0.1:4000 --paced 2
+  before has come to half of the readers, so that the server never waits and never has two
+  to send as one:
+    --source 127.0.0.1:4000 --paced
     --url http://127.0.0.1:8080/feed/0 -n 1000 --pace 127.0.0.1:4000
 
   What the machine can do, without any server in between: a bare loop that writes the
@@ -50,6 +50,9 @@ pub struct Args {
     /// Feeds that `{i}` goes through, from 0; as many as streams if not given.
     #[arg(long)]
     pub feeds: Option<usize>,
+    /// Seconds to wait before the first is opened.
+    #[arg(long, default_value_t = 0.0)]
+    pub start_after: f64,
     /// Streams opened per second; 0: as fast as they can be.
     #[arg(long, default_value_t = 0)]
     pub ramp: u64,
@@ -130,8 +133,9 @@ pub struct Args {
     /// The source writes to each connection as much as it takes.
     #[arg(long, conflicts_with = "paced")]
     pub saturate: bool,
-    /// The source sends so many events ahead of what readers have got (see `--pace`).
-    #[arg(long, num_args = 0..=1, default_missing_value = "2")]
+    /// The source sends the next event when readers have got half of the one before (see
+    /// `--pace`), or of one so many before.
+    #[arg(long, num_args = 0..=1, default_missing_value = "1")]
     pub paced: Option<u64>,
     /// The source posts its feed 0 to this URL, in the manner of `--publish-as`, and serves none.
     #[arg(long)]

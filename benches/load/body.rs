@@ -106,3 +106,57 @@ impl Chunk {
 fn split(bytes: &[u8], length: u64) -> (&[u8], &[u8]) {
     bytes.split_at(usize::try_from(length).map_or(bytes.len(), |length| length.min(bytes.len())))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Body;
+
+    const CHUNKED: &[u8] = b"6;name=value\r\nhello \r\n5\r\nworld\r\n0\r\nX-Trailer: 1\r\n\r\n";
+
+    fn read(pieces: &[&[u8]]) -> (Body, Vec<u8>) {
+        let mut body = Body::CHUNKED;
+        let mut data = Vec::new();
+        for piece in pieces {
+            body.read(piece, |bytes| data.extend_from_slice(bytes)).expect("a chunked body");
+        }
+        (body, data)
+    }
+
+    #[test]
+    fn a_chunked_body_cut_anywhere_gives_its_data() {
+        for cut in 0..=CHUNKED.len() {
+            let (head, tail) = CHUNKED.split_at(cut);
+            let (body, data) = read(&[head, tail]);
+            assert_eq!(data, b"hello world", "cut at {cut}");
+            assert!(body.is_done(), "cut at {cut}");
+        }
+        let bytes: Vec<&[u8]> = CHUNKED.chunks(1).collect();
+        assert_eq!(read(&bytes).1, b"hello world");
+    }
+
+    #[test]
+    fn a_body_is_not_done_before_its_last_chunk() {
+        let (body, data) = read(&[b"5\r\nhello\r\n0\r\n"]);
+        assert_eq!(data, b"hello");
+        assert!(!body.is_done());
+    }
+
+    #[test]
+    fn what_is_no_chunk_is_refused() {
+        for wrong in [&b"x\r\n"[..], b"2\r\nabc", b"fffffffffffffffff\r\n"] {
+            let mut body = Body::CHUNKED;
+            assert!(body.read(wrong, |_| {}).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn a_body_of_known_length_ends_with_it() {
+        let mut body = Body::Length(5);
+        let mut data = Vec::new();
+        body.read(b"hel", |bytes| data.extend_from_slice(bytes)).expect("data");
+        assert!(!body.is_done());
+        body.read(b"lo, and more", |bytes| data.extend_from_slice(bytes)).expect("data");
+        assert_eq!(data, b"hello");
+        assert!(body.is_done());
+    }
+}

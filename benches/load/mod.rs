@@ -11,11 +11,13 @@ pub mod connection;
 pub mod control;
 pub mod h2;
 pub mod histogram;
+pub mod html;
 pub mod machine;
 pub mod order;
 pub mod pace;
 pub mod parser;
 pub mod process;
+pub mod publish;
 pub mod reader;
 pub mod reference;
 pub mod report;
@@ -65,6 +67,9 @@ fn act(args: &Args) -> io::Result<bool> {
         print!("{}", text::text(&report));
         if let Some(path) = &args.json {
             std::fs::write(path, serde_json::to_vec_pretty(&report)?)?;
+        }
+        if let Some(path) = &args.html {
+            std::fs::write(path, html::page(&report))?;
         }
         return Ok(report.is_sound());
     }

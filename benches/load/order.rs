@@ -54,3 +54,34 @@ impl Order {
         *self = Self::default();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Place::{After, Doubled, Next, Swapped};
+    use super::{Order, Place};
+
+    fn places(numbers: &[u64]) -> Vec<Place> {
+        let mut order = Order::default();
+        numbers.iter().map(|number| order.take(*number)).collect()
+    }
+
+    #[test]
+    fn a_feed_may_begin_anywhere() {
+        assert_eq!(places(&[7, 8, 9]), [Next, Next, Next]);
+    }
+
+    #[test]
+    fn what_is_missing_is_counted() {
+        assert_eq!(places(&[1, 5]), [Next, After(3)]);
+    }
+
+    #[test]
+    fn what_comes_again_is_doubled() {
+        assert_eq!(places(&[1, 2, 2, 1]), [Next, Next, Doubled, Doubled]);
+    }
+
+    #[test]
+    fn what_comes_late_is_swapped_once_and_then_doubled() {
+        assert_eq!(places(&[1, 4, 3, 2, 3]), [Next, After(2), Swapped, Swapped, Doubled]);
+    }
+}

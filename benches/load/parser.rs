@@ -158,3 +158,65 @@ fn number(bytes: &[u8]) -> Option<(u64, &[u8])> {
         .try_fold(0_u64, |sum, digit| sum.checked_mul(10)?.checked_add(u64::from(digit - b'0')))?;
     (digits > 0).then_some((number, rest))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Parser, Seen};
+
+    const STREAM: &str = ": hello\n\nretry: 1500\nid: 7\ndata: 7 123 xxx\n\n\
+        event: /feed/2\r\nid: e.9 8\r\ndata: 8 456 y\r\n\r\ndata: free text\n\n: gap\n\n\
+        id: 99\n\ndata:9 789\ndata: 1 2\n\ndata: 10 111 never ended\n";
+
+    fn seen(pieces: &[&[u8]]) -> (Vec<(Seen, String)>, Parser) {
+        let mut parser = Parser::default();
+        let mut all = Vec::new();
+        for piece in pieces {
+            parser.push(piece, |parser, seen| {
+                all.push((seen, String::from_utf8_lossy(parser.event_type()).into_owned()));
+            });
+        }
+        (all, parser)
+    }
+
+    fn event(number: u64, time: u64) -> Seen {
+        Seen::Event { stamp: Some((number, time)), is_typed: false }
+    }
+
+    #[test]
+    fn a_stream_cut_anywhere_shows_the_same() {
+        let none = String::new;
+        let expected = [
+            (Seen::Comment, none()),
+            (Seen::Retry(1500), none()),
+            (event(7, 123), none()),
+            (Seen::Event { stamp: Some((8, 456)), is_typed: true }, "/feed/2".to_owned()),
+            (Seen::Event { stamp: None, is_typed: false }, none()),
+            (Seen::Gap, none()),
+            (event(9, 789), none()),
+        ];
+        for cut in 0..=STREAM.len() {
+            let (head, tail) = STREAM.as_bytes().split_at(cut);
+            let (all, parser) = seen(&[head, tail]);
+            assert_eq!(all, expected, "cut at {cut}");
+            assert_eq!(parser.last_event_id(), b"99", "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn a_long_line_takes_no_more_memory_than_its_beginning() {
+        let long = vec![b'x'; 1 << 20];
+        let (all, parser) = seen(&[b"data: 1 2 ", &long, b"\n\n", b"data: 3 4\n\ndata: ", &long]);
+        assert_eq!(all, [(event(1, 2), String::new()), (event(3, 4), String::new())]);
+        assert!(parser.line.capacity() < 8 << 10);
+    }
+
+    #[test]
+    fn an_unfinished_event_is_forgotten_with_its_connection() {
+        let (_, mut parser) = seen(&[b"id: 1\ndata: 1 1\n\nid: 2\ndata: 2 2\n"]);
+        parser.restart();
+        let mut count = 0;
+        parser.push(b"\n\n", |_, _| count += 1);
+        assert_eq!(count, 0);
+        assert_eq!(parser.last_event_id(), b"1");
+    }
+}

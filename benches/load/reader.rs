@@ -124,7 +124,7 @@ impl Reader {
             if sent > 0 && !is_slow {
                 tally.latency.add(now.saturating_sub(sent));
             }
-            if follows {
+            if follows && !is_typed {
                 tally.spread.arrived(number, sent, now);
             }
             let order = if is_typed { named(orders, parser.event_type()) } else { &mut *order };

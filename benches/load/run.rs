@@ -29,6 +29,7 @@ const GLANCE: Duration = Duration::from_millis(100);
 ///
 /// If workers cannot be started, or break down.
 pub async fn run(args: &Args) -> io::Result<Report> {
+    sleep_until(Instant::now() + Duration::from_secs_f64(args.start_after)).await;
     let mut workers = Workers::start(args)?;
     let before = usage(&args.pid)?;
     let started = Instant::now();

@@ -15,6 +15,7 @@ use slab::Slab;
 use super::args::Args;
 use super::clock::{self, SECOND};
 use super::pace;
+use super::publish::{self, Publisher};
 use super::server::{HEAD, Peer, accept, listen};
 use super::stamp;
 
@@ -51,6 +52,8 @@ struct Source<'a> {
     period: u64,
     /// Rounds sent, when readers set the pace.
     rounds: u64,
+    /// Who takes feed 0 instead of readers.
+    publisher: Option<Publisher>,
     scratch: Vec<u8>,
 }
 
@@ -85,6 +88,8 @@ impl<'a> Source<'a> {
         let registry = poll.registry();
         registry.register(&mut listener, LISTENER, Interest::READABLE)?;
         registry.register(&mut SourceFd(&timer.as_fd().as_raw_fd()), TIMER, Interest::READABLE)?;
+        let publisher = args.publish.as_deref();
+        let publisher = publisher.map(|url| Publisher::new(url, args.publish_as.as_deref()));
         let period = (SECOND as f64 / args.rate.max(0.001)) as u64;
         Ok(Self {
             args,
@@ -97,12 +102,17 @@ impl<'a> Source<'a> {
             began: clock::now(),
             period: period.max(1),
             rounds: 0,
+            publisher: publisher.transpose()?,
             scratch: Vec::new(),
         })
     }
 
     fn run(&mut self) -> io::Result<()> {
         let mut events = Events::with_capacity(1024);
+        if self.publisher.is_some() && self.args.paced.is_none() {
+            self.due.push(Reverse((self.began + self.period, 0)));
+            self.set_timer()?;
+        }
         loop {
             match self.poll.poll(&mut events, None) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
@@ -121,13 +131,18 @@ impl<'a> Source<'a> {
                     }
                 }
             }
-            self.send_due();
-            self.send_rounds();
-            if let Some(Reverse((due, _))) = self.due.peek() {
-                let due = Expiration::OneShot(clock::timespec(*due));
-                self.timer.set(due, TimerSetTimeFlags::TFD_TIMER_ABSTIME)?;
-            }
+            self.send_due()?;
+            self.send_rounds()?;
+            self.set_timer()?;
         }
+    }
+
+    fn set_timer(&self) -> io::Result<()> {
+        if let Some(Reverse((due, _))) = self.due.peek() {
+            let due = Expiration::OneShot(clock::timespec(*due));
+            self.timer.set(due, TimerSetTimeFlags::TFD_TIMER_ABSTIME)?;
+        }
+        Ok(())
     }
 
     fn accept(&mut self) -> io::Result<()> {
@@ -144,6 +159,7 @@ impl<'a> Source<'a> {
         let Some(Reader { peer, role }) = self.readers.get_mut(at) else { return Ok(()) };
         if is_readable {
             match role {
+                // One that subscribes others may ask again on the same connection.
                 Role::New => {
                     let Some(request) = peer.request(Some(pace::HELLO))? else { return Ok(()) };
                     return self.begin(at, &request);
@@ -193,6 +209,9 @@ impl<'a> Source<'a> {
         let Some(feed) = path.rsplit_once("/feed/").and_then(|(_, feed)| feed.parse().ok()) else {
             return peer.write(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n");
         };
+        if self.publisher.is_some() {
+            return peer.write(publish::GRIP);
+        }
         peer.write(HEAD)?;
         if self.args.saturate {
             *role = Role::Flood(0);
@@ -235,33 +254,42 @@ impl<'a> Source<'a> {
     }
 
     /// Sends what the clock asks for.
-    fn send_due(&mut self) {
+    fn send_due(&mut self) -> io::Result<()> {
         let now = clock::now();
         while let Some(Reverse((due, feed))) = self.due.peek().copied()
             && due <= now
         {
             self.due.pop();
-            if self.send(feed, due) {
+            if let Some(publisher) = &mut self.publisher {
+                publisher.publish(due, self.args.size)?;
+                self.due.push(Reverse((due + self.period, feed)));
+            } else if self.send(feed, due) {
                 self.due.push(Reverse((due + self.period, feed)));
             }
         }
+        Ok(())
     }
 
     /// Sends what the readers are ready for.
-    fn send_rounds(&mut self) {
-        let Some(ahead) = self.args.paced else { return };
+    fn send_rounds(&mut self) -> io::Result<()> {
+        let Some(ahead) = self.args.paced else { return Ok(()) };
         let got = self.readers.iter().filter_map(|(_, reader)| match reader.role {
             Role::Pace { base, got, .. } => Some(base + got),
             _ => None,
         });
-        let Some(got) = got.min() else { return };
+        let Some(got) = got.min() else { return Ok(()) };
         while self.rounds < got + ahead {
             self.rounds += 1;
+            if let Some(publisher) = &mut self.publisher {
+                publisher.publish(clock::now(), self.args.size)?;
+                continue;
+            }
             let feeds: Vec<_> = self.feeds.keys().copied().collect();
             for feed in feeds {
                 self.send(feed, clock::now());
             }
         }
+        Ok(())
     }
 
     /// Sends a feed's next event to its readers. `false` if it has none.

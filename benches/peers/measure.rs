@@ -1,0 +1,221 @@
+//! One run: a source, a server between, and readers, each on the processor that it is given.
+//!
+//! The server has the first processor for itself, source and readers share the second, so that
+//! every server has the same, however many threads it would like to use.
+
+use std::fs;
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+use serde_json::Value;
+use tokio::net::TcpStream;
+use tokio::time::{sleep, timeout};
+
+use crate::figures::Run;
+use crate::install::Programs;
+use crate::rows::{Beat, Kind, Row, Wire};
+use crate::servers::{Ports, Server};
+
+/// How long a server may take to listen.
+const START: Duration = Duration::from_secs(20);
+
+/// What all runs have in common.
+pub struct Bench {
+    programs: Programs,
+    seconds: f64,
+    is_quick: bool,
+    has_two_cores: bool,
+    folder: PathBuf,
+}
+
+/// A program that ends with this value, and its children with it.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Ok(pid) = i32::try_from(self.0.id()) {
+            let _ = killpg(Pid::from_raw(pid), Signal::SIGKILL);
+        }
+        let _ = self.0.wait();
+    }
+}
+
+impl Bench {
+    /// Makes the certificate that all servers show.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be written.
+    pub fn new(programs: Programs, seconds: f64, is_quick: bool) -> io::Result<Self> {
+        let folder = programs.folder.join(format!("run-{}", std::process::id()));
+        let cores = std::thread::available_parallelism()?.get();
+        Ok(Self { programs, seconds, is_quick, has_two_cores: cores > 1 && !is_quick, folder })
+    }
+
+    /// Measures a server in a row, under a name.
+    ///
+    /// # Errors
+    ///
+    /// If something cannot be started, or the load tester gives no report.
+    pub async fn run(&self, name: &str, row: &Row, server: Server, round: u32) -> io::Result<Run> {
+        fs::create_dir_all(&self.folder)?;
+        self.write_certificate()?;
+        let report = self.run_in_folder(row, server).await;
+        fs::remove_dir_all(&self.folder)?;
+        let because = |error| io::Error::other(format!("{} in {name}: {error}", server.name()));
+        let report = report.map_err(because)?;
+        Ok(Run { row: name.to_owned(), server: server.name().to_owned(), round, report })
+    }
+
+    async fn run_in_folder(&self, row: &Row, server: Server) -> io::Result<Value> {
+        let ports = ports()?;
+        let command = server.command(row, ports, &self.programs, &self.folder)?;
+        let publishing = server.publishing(ports, &self.folder);
+        let is_publishing = publishing.is_some();
+        let mut source = load(&[format!("--source=127.0.0.1:{}", ports.source)])?;
+        source.arg(format!("--size={}", row.size));
+        source.args(publishing.unwrap_or_default()).arg(match row.beat {
+            Beat::Paced => "--paced".to_owned(),
+            Beat::Rate(rate) => format!("--rate={rate}"),
+        });
+        let port = if row.wire == Wire::Plain { ports.plain } else { ports.tls };
+        let _source;
+        let running;
+        if is_publishing {
+            running = self.start(command, 0)?;
+            listening(if server == Server::Pushpin { ports.control } else { port }).await?;
+            listening(port).await?;
+            _source = self.start(source, 1)?;
+            listening(ports.source).await?;
+        } else {
+            _source = self.start(source, 1)?;
+            listening(ports.source).await?;
+            running = self.start(command, 0)?;
+            listening(port).await?;
+        }
+        // A server that has only just begun still finds its feet.
+        sleep(Duration::from_millis(300)).await;
+        self.read(row, ports, running.0.id())
+    }
+
+    /// Runs the load tester.
+    fn read(&self, row: &Row, ports: Ports, pid: u32) -> io::Result<Value> {
+        let path = self.folder.join("report.json");
+        let seconds = if self.is_quick { 1.0 } else { self.seconds };
+        let mut command = self.readers(row, row.streams, ports)?;
+        command.arg(format!("--duration={seconds}")).arg(format!("--pid={pid}"));
+        command.arg(format!("--json={}", path.display()));
+        if row.beat == Beat::Paced {
+            command.arg(format!("--pace=127.0.0.1:{}", ports.source));
+        }
+        let mut running = self.start(command, 1)?;
+        let _stampede = if row.stampede > 0 {
+            // They start while the others are measured, and stay to the end.
+            let mut command = self.readers(row, row.stampede, ports)?;
+            command.arg("--duration=600").arg("--start-after=2.5");
+            Some(self.start(command, 1)?)
+        } else {
+            None
+        };
+        running.0.wait()?;
+        let mut report: Value = serde_json::from_slice(&fs::read(&path)?)?;
+        if let Some(report) = report.as_object_mut() {
+            report.remove("moments");
+            report.remove("latency_curve");
+            report.remove("url");
+        }
+        Ok(report)
+    }
+
+    /// The load tester with so many streams of a row.
+    fn readers(&self, row: &Row, streams: usize, ports: Ports) -> io::Result<Command> {
+        let (scheme, port) = match row.wire {
+            Wire::Plain => ("http", ports.plain),
+            Wire::Tls | Wire::H2 => ("https", ports.tls),
+        };
+        let what = match row.kind {
+            Kind::Shared => "/feed/0".to_owned(),
+            Kind::Private => "/private/feed/{i}".to_owned(),
+            Kind::Many => "/feed/{i}".to_owned(),
+            Kind::Mux => {
+                let feeds: Vec<_> =
+                    (0..row.feeds).map(|feed| format!("feed=/feed/{feed}")).collect();
+                format!("/.sse/mux?{}", feeds.join("&"))
+            }
+        };
+        let streams = if self.is_quick { streams.min(50) } else { streams };
+        let mut command = load(&[
+            format!("--url={scheme}://localhost:{port}{what}"),
+            format!("--streams={streams}"),
+            "--insecure".into(),
+            "--quiet".into(),
+        ])?;
+        if row.wire == Wire::H2 {
+            command.arg("--h2");
+        }
+        if row.kind == Kind::Many {
+            command.arg(format!("--feeds={}", row.feeds));
+        }
+        Ok(command)
+    }
+
+    /// Starts a program in a group of its own, on a processor of its own.
+    fn start(&self, mut command: Command, core: usize) -> io::Result<Running> {
+        if self.has_two_cores {
+            let mut pinned = Command::new("taskset");
+            pinned.arg("-c").arg(core.to_string()).arg(command.get_program());
+            pinned.args(command.get_args());
+            for (name, value) in command.get_envs() {
+                value.map(|value| pinned.env(name, value));
+            }
+            command.get_current_dir().map(|folder| pinned.current_dir(folder));
+            command = pinned;
+        }
+        command.process_group(0).stdin(Stdio::null()).stdout(Stdio::null());
+        if std::env::var_os("PEERS_DEBUG").is_none() {
+            command.stderr(Stdio::null());
+        }
+        match command.spawn() {
+            Ok(child) => Ok(Running(child)),
+            Err(error) => Err(io::Error::other(format!("{command:?}: {error}"))),
+        }
+    }
+
+    fn write_certificate(&self) -> io::Result<()> {
+        let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]);
+        let made = made.map_err(io::Error::other)?;
+        let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+        fs::write(self.folder.join("cert.pem"), &certificate)?;
+        fs::write(self.folder.join("key.pem"), &key)?;
+        fs::write(self.folder.join("both.pem"), certificate + &key)
+    }
+}
+
+/// This program as the load tester.
+fn load(arguments: &[String]) -> io::Result<Command> {
+    let mut command = Command::new(std::env::current_exe()?);
+    command.arg("load").args(arguments);
+    Ok(command)
+}
+
+/// Four ports that are free.
+fn ports() -> io::Result<Ports> {
+    let free = || std::net::TcpListener::bind("127.0.0.1:0");
+    let listeners = [free()?, free()?, free()?, free()?];
+    let [source, plain, tls, control] = listeners.map(|it| it.local_addr().map(|it| it.port()));
+    Ok(Ports { source: source?, plain: plain?, tls: tls?, control: control? })
+}
+
+async fn listening(port: u16) -> io::Result<()> {
+    let tries = async {
+        while TcpStream::connect(("127.0.0.1", port)).await.is_err() {
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(START, tries).await.map_err(|_| io::Error::other("it does not listen"))
+}

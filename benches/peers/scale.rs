@@ -1,0 +1,82 @@
+//! How cost grows: the same work with more and more of one thing.
+
+use crate::figures::Figure;
+use crate::rows::{FAN_OUT, Kind, Row, Wire};
+use crate::servers::Server;
+
+/// Work with more and more of one thing.
+#[derive(Debug)]
+pub struct Sweep {
+    /// Its name on the command line.
+    pub name: &'static str,
+    /// What grows.
+    pub what: &'static str,
+    /// How much of it there is.
+    pub values: &'static [usize],
+    /// The row with so much of it.
+    pub row: fn(usize) -> Row,
+    /// What is shown.
+    pub figure: Figure,
+    /// Who is measured.
+    pub servers: &'static [Server],
+}
+
+const BOTH: &[Server] = &[Server::Reference, Server::SseProxy];
+const OURS: &[Server] = &[Server::SseProxy];
+
+/// Streams of one process, beyond which HTTP/2 carries them.
+const PLAIN_MOST: usize = 10_000;
+
+/// All of them.
+pub const SWEEPS: &[Sweep] = &[
+    Sweep {
+        name: "readers",
+        what: "readers of one feed (over 10,000: on HTTP/2)",
+        values: &[10, 100, 1000, 10_000, 50_000],
+        row: |streams| {
+            let wire = if streams > PLAIN_MOST { Wire::H2 } else { Wire::Plain };
+            Row { streams, wire, ..FAN_OUT }
+        },
+        figure: Figure::CPU,
+        servers: BOTH,
+    },
+    Sweep {
+        name: "feeds",
+        what: "feeds that 10,000 readers share",
+        values: &[1, 10, 100, 1000, 10_000],
+        row: |feeds| Row { kind: Kind::Many, feeds, streams: 10_000, ..FAN_OUT },
+        figure: Figure::CPU,
+        servers: OURS,
+    },
+    Sweep {
+        name: "mux-feeds",
+        what: "feeds on each of 100 streams",
+        values: &[1, 4, 16, 64, 256],
+        row: |feeds| Row { kind: Kind::Mux, feeds, streams: 100, ..FAN_OUT },
+        figure: Figure::CPU,
+        servers: OURS,
+    },
+    Sweep {
+        name: "size",
+        what: "bytes of an event, 100 readers",
+        values: &[64, 1 << 10, 16 << 10, 128 << 10, 1 << 20],
+        row: |size| Row { size, streams: 100, ..FAN_OUT },
+        figure: Figure::CPU,
+        servers: BOTH,
+    },
+    Sweep {
+        name: "history",
+        what: "events that a feed keeps, 1,000 readers",
+        values: &[16, 256, 4096, 65_536],
+        row: |history| Row { history, ..FAN_OUT },
+        figure: Figure::CPU,
+        servers: OURS,
+    },
+];
+
+impl Sweep {
+    /// The name of a run with so much.
+    pub fn run(&self, value: usize) -> String {
+        format!("{}@{value}", self.name)
+    }
+}
