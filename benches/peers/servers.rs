@@ -218,7 +218,8 @@ impl Server {
             }
         };
         let mut command = Command::new(program);
-        command.args(arguments).env("GOMAXPROCS", "1").current_dir(folder);
+        // No log of every stream, as with the others; one thread for Go.
+        command.args(arguments).env("RUST_LOG", "warn").env("GOMAXPROCS", "1").current_dir(folder);
         Ok(command)
     }
 }
