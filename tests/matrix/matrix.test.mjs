@@ -23,12 +23,16 @@ const [ROUND, ROUNDS] = [3, 5];
 /** Milliseconds between events where a connection is to break between two. */
 const [PAUSE, LONGEST_PAUSE] = [25, 500];
 
+/** The silence after which many a load balancer cuts a connection (its minute, shortened), in milliseconds. */
+const IDLE = 1500;
+
 const { SERVER = '', CLIENT = '' } = process.env; // parts of names, to run a part of it
 const scratch = fs.mkdtempSync(path.join(os.tmpdir(), 'sse-matrix-'));
 const wanted = Object.entries(SERVERS).filter(([name]) => name.includes(SERVER));
 const servers = await Promise.all(wanted.map(([name, spec]) => startServer(name, spec, scratch)));
 const proxy = await startProxy(servers, scratch);
 const near = await startRelay(proxy.port);
+const impatient = await startRelay(proxy.port, { idle: IDLE });
 const clients = Object.entries(CLIENTS).flatMap(([speaks, programs]) => Object.entries(programs)
   .filter(([name]) => name.includes(CLIENT) && servers.some((server) => server.speaks === speaks))
   .map(([name, command]) => startClient(name, speaks, command)));
@@ -37,6 +41,7 @@ const table = new Table(servers.map(({ name }) => name), clients.map(({ name }) 
 test.after(async () => {
   await Promise.all(clients.map((client) => client.stop()));
   near.close();
+  impatient.close();
   await proxy.stop();
   await Promise.all(servers.map((server) => server.stop()));
   fs.rmSync(scratch, { recursive: true });
@@ -123,6 +128,15 @@ async function breaks(pair, cell) {
   cell.resumed = false;
 }
 
+/** A silence that is cut straight is outlived through the proxy: its comments come between. */
+async function outlives(pair, cell) {
+  for (const mode of ['private', 'shared']) {
+    const { run } = await readStory({ ...pair, mode, near: impatient });
+    assert.equal(impatient.asked(run), 1, `${mode}: the client came back`);
+  }
+  cell.outlived = true;
+}
+
 async function checkPair(t, server, client) {
   const cell = table.cell(server.name, client.name);
   const pair = { server, client, near };
@@ -134,14 +148,40 @@ async function checkPair(t, server, client) {
       throw error;
     }
   });
+  if (server.waits) return check('a long silence is outlived', outlives);
   await check('same events, the first as soon, leaving seen', sees);
-  if (server.late) return; // nothing to break before it is over
-  if (server.resumes) await check('a broken connection is resumed', resumes);
-  else await check('a broken connection is told', breaks);
+  if (server.late) return undefined; // nothing to break before it is over
+  if (server.resumes) return check('a broken connection is resumed', resumes);
+  return check('a broken connection is told', breaks);
 }
 
-await test('matrix', { concurrency: LANES }, (t) => Promise.all(clients.map((client) => t.test(client.name, async (t) => {
-  for (const server of servers.filter(({ speaks }) => speaks === client.speaks)) {
-    await t.test(server.name, (t) => checkPair(t, server, client));
-  }
-}))));
+/** The same silence without the proxy. */
+async function checkStraight(t, server) {
+  const relay = await startRelay(server.port, { idle: IDLE });
+  const curl = startClient('curl', 'events', CLIENTS.events.curl);
+  t.after(async () => {
+    await curl.stop();
+    relay.close();
+  });
+  let opened = 0;
+  const often = server.program.until('asked for the third time', (line) => {
+    opened += line.opened === 'straight' ? 1 : 0;
+    return opened === 3 ? true : undefined;
+  });
+  let heard = 0;
+  const url = `http://127.0.0.1:${relay.port}/events?run=straight`;
+  curl.read({ run: 'straight', url, take: 2 }, () => { heard += 1; }).catch(() => {}); // it never ends by itself
+  await often;
+  assert.equal(heard, 1, 'what comes after the silence is never heard');
+}
+
+test('matrix', { concurrency: LANES }, async (t) => {
+  const lanes = clients.map((client) => t.test(client.name, async (t) => {
+    for (const server of servers.filter(({ speaks }) => speaks === client.speaks)) {
+      await t.test(server.name, (t) => checkPair(t, server, client));
+    }
+  }));
+  const straight = servers.filter(({ waits }) => waits)
+    .map((server) => t.test('straight, a long silence is cut again and again', (t) => checkStraight(t, server)));
+  await Promise.all([...lanes, ...straight]);
+});

@@ -1,4 +1,4 @@
-// npm eventsource, the newest that says it runs on Node 20.
+// npm eventsource, the newest. It says it wants Node 22, and runs on 20.
 
 import { EventSource } from 'eventsource';
 import { readSource, serve } from './jobs.mjs';

@@ -13,7 +13,7 @@ const py = (file) => [python, path.join(folder, file)];
 export const CLIENTS = {
   events: {
     chromium: node('chromium.mjs'),
-    'eventsource 4': node('eventsource.mjs'),
+    'eventsource 5': node('eventsource.mjs'),
     'eventsource 2': node('eventsource-2.mjs'),
     'httpx-sse': py('httpx_sse_client.py'),
     'sseclient-py': py('sseclient_client.py'),

@@ -10,12 +10,13 @@ export const binary = paths.resolve(process.env.SSE_PROXY ?? paths.join(import.m
 /** How long the proxy goes on reading for nobody. */
 export const LINGER = 500;
 
-const routes = ({ slug, path, relay, repair = 'safe' }) => ['private', 'shared'].map((stream) => `
+const routes = ({ slug, path, relay, keepAlive, repair = 'safe' }) => ['private', 'shared'].map((stream) => `
 [[route]]
 path = "/${stream}/${slug}${path}"
 upstream = "http://127.0.0.1:${relay.port}${path.replace('/*', '')}"
 stream = "${stream}"
 repair = "${repair}"
+keep_alive = "${keepAlive}"
 linger = "${LINGER}ms"
 `).join('');
 

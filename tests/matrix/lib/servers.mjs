@@ -16,6 +16,8 @@ const py = (file) => [python, path.join(folder, file)];
 const usual = JSON.parse(fs.readFileSync(path.join(matrix, 'story.json'), 'utf8'));
 const large = [usual[0], ...['2', '3', '4'].map((id) => ({ id, data: `${id} `.repeat(1 << 19) }))];
 
+const silent = [usual[0], { id: '2', data: 'after a long silence', silence: 3000 }];
+
 /** What a client of a chat sees of an event. */
 const content = ({ data }) => ({ type: 'message', id: null, data });
 
@@ -23,7 +25,7 @@ const content = ({ data }) => ({ type: 'message', id: null, data });
  * `run`: the program. `speaks`: who can read it (lib/clients.mjs). `path`: where. `story`: what it tells. `seen`: what
  * its clients see of an event. `repair`: what the proxy is asked to mend; `right`: what to ask for to get the same from
  * the server itself. `ends`: it ends the response when all is told. `late`: no part of it comes before the end.
- * `modes`: the ways to it. `resumes`: its clients come back to a broken stream.
+ * `keepAlive`: after what silence the proxy sends a comment; `waits`: that is what is tried. `modes`: the ways to it. `resumes`: its clients come back to a broken stream.
  */
 export const SERVERS = {
   'express, wrong case': { run: node('express.mjs'), repair: 'legacy', right: { right: 1 } },
@@ -36,6 +38,7 @@ export const SERVERS = {
   'compression, unflushed': { run: node('compression.mjs'), env: { FLUSH: '0' }, ends: true, late: true },
   'http/1.0 (python)': { run: py('http10.py') },
   '1 MiB events': { run: node('plain.mjs'), story: large },
+  'nothing for long': { run: node('plain.mjs'), story: silent, keepAlive: '300ms', waits: true },
   'openai-like mock': {
     run: node('openai.mjs'), speaks: 'chat', path: '/v1/*', seen: content, modes: ['direct', 'private'], ends: true,
     resumes: false,
@@ -46,7 +49,7 @@ export const SERVERS = {
 /** What all have that say nothing else. */
 const USUAL = {
   speaks: 'events', path: '/events', story: usual, seen: (event) => event, right: {}, modes: ['direct', 'private', 'shared'],
-  resumes: true,
+  keepAlive: '15s', resumes: true,
 };
 
 /** What is read through holding routes (hold.test.mjs). */

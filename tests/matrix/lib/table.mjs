@@ -2,11 +2,13 @@
 
 const LEGEND = `Each cell: by how many milliseconds the first event comes later through the proxy than straight; after how many a
 server knows that its client has left; whether a broken connection was resumed with nothing lost or doubled (r) or,
-where the client cannot, was told (t); - where all comes at the end. Medians; ~ the
+where the client cannot, was told (t); - where all comes at the end. o: comments kept
+the connection while nothing came. Medians; ~ the
 quickest, because the machine was too busy for medians.`;
 
-function text({ later, left, resumed, fault, busy } = {}) {
+function text({ later, left, resumed, outlived, fault, busy } = {}) {
   if (fault) return `FAILED: ${fault}`;
+  if (outlived) return 'o';
   const number = (value) => value?.toFixed(0) ?? '-';
   return later === undefined ? '' : `${busy ? '~' : ''}${number(later)} ${number(left)} ${{ true: 'r', false: 't' }[resumed] ?? '-'}`;
 }

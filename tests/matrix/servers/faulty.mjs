@@ -1,5 +1,6 @@
 // An origin with bad days. `faults` says how the first requests of a run go wrong, one after the other: a status, or
-// `half`: two events and a part of the next before the connection breaks, or `end`: two events, and the response ends.
+// `half`: two events and a part of the next before the connection ends, `reset`: the same, and it is reset, or `end`: two
+// events, and the response ends.
 
 import http from 'node:http';
 import { block, listen, told } from './story.mjs';
@@ -19,7 +20,9 @@ listen(http.createServer(async (req, res) => {
     const text = block(event);
     if (fault && left === 0) {
       if (fault === 'end') return res.end();
-      return res.write(text.slice(0, text.length >> 1), () => res.destroy());
+      const { socket } = res;
+      const go = () => (fault === 'reset' ? socket.resetAndDestroy() : socket.destroy());
+      return res.write(text.slice(0, text.length >> 1), go);
     }
     left -= 1;
     res.write(text);
