@@ -13,7 +13,8 @@ use sse_layer::Event;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use crate::client::{Client, connection};
+use crate::client::{Client, connection, reuse};
+use crate::connection::Connection;
 use crate::http1::Http1;
 use crate::limits::Seat;
 use crate::sending::Sending;
@@ -136,14 +137,15 @@ impl Downstream {
         keep_alive: Duration,
         seat: Seat,
     ) -> pingora::Result<Self> {
-        let mut this = if sending.is_done() {
+        let mut this = if sending.is_done() && session.is_http2() {
             Self::open(Client::Session(session), headers, Bytes::new(), keep_alive, seat).await?
         } else {
             let mut head = head(StatusCode::OK, headers)?;
             if session.req_header().version == Version::HTTP_11 {
                 head.insert_header(TRANSFER_ENCODING, "chunked")?;
             }
-            session.set_keepalive(None);
+            // The connection is not said to be closed afterwards: with that, Node's fetch takes a
+            // stream that breaks off for a complete one.
             session.write_response_header(Box::new(head)).await?;
             let io = Io::BothWays(Box::new(BothWays { session, sending }));
             Self { io, keep_alive, quiet_since: Instant::now(), seat, is_resumable: true }
@@ -193,8 +195,8 @@ impl Downstream {
     }
 
     /// Ends the response as the reason asks for: in good order, or cut off so that the client
-    /// sees that something is missing.
-    pub(crate) async fn end(mut self, end: End, farewell: Option<Bytes>) {
+    /// sees that something is missing. Returns the connection if it can be used again.
+    pub(crate) async fn end(mut self, end: End, farewell: Option<Bytes>) -> Option<Connection> {
         let orderly = match end {
             End::Drained => {
                 let mut last = BytesMut::new();
@@ -207,7 +209,11 @@ impl Downstream {
         };
         if orderly {
             // The client may be gone by now, which is no news.
-            let _ = self.io.finish().await;
+            let finished = self.io.finish().await;
+            return match self.io {
+                Io::BothWays(both) if finished.is_ok() => reuse(both.session).await.ok().flatten(),
+                _ => None,
+            };
         }
         if end == End::OriginFailed
             && let Io::Http2(send) = &mut self.io
@@ -218,6 +224,7 @@ impl Downstream {
             let _ = send.send_data(Bytes::from_owner(LastComment(last)), false);
             let _ = timeout(LAST_MOMENT, sent).await;
         }
+        None
     }
 }
 

@@ -37,8 +37,7 @@ pub(crate) async fn serve(
     let route = with_origins_retry(route);
     let feeds = &places.feeds;
     if route.commit == Commit::Early && request.method == Method::POST {
-        serve_early(session, places, route, request).await?;
-        return Ok(None);
+        return serve_early(session, places, route, request).await;
     }
     let (answer, sending) = plain::ask(&mut session, feeds.origins(), &route, &request).await?;
     let answer = match answer {
@@ -56,8 +55,7 @@ pub(crate) async fn serve(
                 Downstream::open_both_ways(session, sending, headers, silence, seat).await?;
             let relay = Relay::new(downstream, feeds, route, &request);
             let intake = relay.intake(&mut head, feeds);
-            tokio::spawn(relay.run(response, intake));
-            Ok(None)
+            Ok(relay.run(response, intake).await)
         }
         Ok(Answer::Other(response)) => {
             plain::answer_with(&mut session, response, sending).await?;
@@ -95,9 +93,10 @@ async fn serve_early(
     places: &Places,
     route: Arc<Route>,
     request: Request,
-) -> pingora::Result<()> {
+) -> pingora::Result<Option<Connection>> {
     let Some(seat) = places.seat(&request) else {
-        return respond(*session, 429, TOO_MANY_STREAMS).await;
+        respond(*session, 429, TOO_MANY_STREAMS).await?;
+        return Ok(None);
     };
     if request.headers.contains_key(EXPECT) {
         session.write_continue_response().await?;
@@ -108,8 +107,7 @@ async fn serve_early(
         Downstream::open_both_ways(session, sending, &headers(), silence, seat).await?;
     let feeds = places.feeds.clone();
     let relay = Relay::new(downstream, &feeds, Arc::clone(&route), &request);
-    tokio::spawn(answer_early(relay, feeds, route, request, upload));
-    Ok(())
+    Ok(answer_early(relay, feeds, route, request, upload).await)
 }
 
 async fn answer_early(
@@ -118,7 +116,7 @@ async fn answer_early(
     route: Arc<Route>,
     request: Request,
     upload: Upload,
-) {
+) -> Option<Connection> {
     let begin = relay.downstream.write(KEEP_ALIVE.into(), std::future::pending()).await;
     if let Err(end) = begin {
         return relay.end(end, end).await;
@@ -131,14 +129,14 @@ async fn answer_early(
     match relay.downstream.wait(answer).await {
         Ok(Ok(Answer::Stream(response, mut head))) => {
             let intake = relay.intake(&mut head, &feeds);
-            relay.run(response, intake).await;
+            relay.run(response, intake).await
         }
         Ok(Ok(Answer::Other(response))) => {
             let status = response.status;
             let body = relay.downstream.wait(whole_text(response, feeds.event_bytes())).await;
             match body {
                 Ok(body) if status.is_success() => {
-                    relay.tell(Event::new().data(body.unwrap_or_default()), End::OriginEnded).await;
+                    relay.tell(Event::new().data(body.unwrap_or_default()), End::OriginEnded).await
                 }
                 Ok(body) => relay.tell(failure(status, body), End::OriginFailed).await,
                 Err(end) => relay.end(end, end).await,
@@ -146,7 +144,7 @@ async fn answer_early(
         }
         Ok(Err(error)) => {
             let why = relay.failed(&error);
-            relay.tell(failure(StatusCode::BAD_GATEWAY, None), why).await;
+            relay.tell(failure(StatusCode::BAD_GATEWAY, None), why).await
         }
         Err(end) => relay.end(end, end).await,
     }

@@ -143,8 +143,13 @@ impl Relay {
         Intake::new(head, self.route.repair, feeds.event_bytes(), record)
     }
 
-    /// Passes the origin's stream on to its client.
-    pub(crate) async fn run(mut self, mut response: Response, mut intake: Intake) {
+    /// Passes the origin's stream on to its client. Returns the connection if it can be used
+    /// again, as the other ways to end do.
+    pub(crate) async fn run(
+        mut self,
+        mut response: Response,
+        mut intake: Intake,
+    ) -> Option<Connection> {
         let passed = self.pass_all(&mut response, &mut intake).await;
         let mut end = passed.err().unwrap_or(End::OriginEnded);
         if end == End::OriginEnded {
@@ -152,26 +157,27 @@ impl Relay {
             let written = self.downstream.write(rest, std::future::pending()).await;
             end = written.err().unwrap_or(End::OriginEnded);
         }
-        self.end(end, end).await;
+        self.end(end, end).await
     }
 
     /// Tells the client something of our own, and ends its stream.
-    pub(crate) async fn tell(mut self, event: Event, why: End) {
+    pub(crate) async fn tell(mut self, event: Event, why: End) -> Option<Connection> {
         let event = event.to_bytes();
         let bytes = event.len();
         let written = self.downstream.write(event, std::future::pending()).await;
         if written.is_ok() {
             self.visit.wrote(1, bytes, None);
         }
-        self.end(why, written.err().unwrap_or(End::OriginEnded)).await;
+        self.end(why, written.err().unwrap_or(End::OriginEnded)).await
     }
 
     /// Ends the client's stream as `end` asks for, which came about through `why`.
-    pub(crate) async fn end(self, why: End, end: End) {
+    pub(crate) async fn end(self, why: End, end: End) -> Option<Connection> {
         let Self { downstream, visit, recorded, .. } = self;
         visit.end(why);
-        downstream.end(end, None).await;
+        let connection = downstream.end(end, None).await;
         drop(recorded);
+        connection
     }
 
     /// Passes on what the origin sends, to its orderly end.
