@@ -6,7 +6,8 @@
 //! similar events gain most.
 //!
 //! Each stream costs the memory of a compressor for as long as it is open: some hundred kilobytes
-//! for gzip and brotli, less for zstd. And an event costs a few microseconds.
+//! for gzip and brotli, less for zstd. And an event costs some microseconds. Of short JSON events
+//! 55 % to 93 % were saved (`cargo bench --bench compression`, 2026-11-25, shared AMD EPYC).
 //!
 //! # Secrets
 //!
