@@ -13,8 +13,9 @@ use sse_layer::{Decoder, Event, Framer};
 /// Events of one measurement.
 const EVENTS: u64 = 1000;
 
-/// What a decoder or framer may take beside its events, for a stream as a whole.
-const ONCE: u64 = 4;
+/// What a decoder or framer may take beside its events, for a stream as a whole: room that grows
+/// until it is enough.
+const ONCE: u64 = 16;
 
 fn main() -> ExitCode {
     let named = |data: String| {
