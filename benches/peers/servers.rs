@@ -187,9 +187,9 @@ impl Server {
             }
             Self::Envoy => {
                 let config = put("envoy.yaml", include_str!("conf/envoy.yaml"))?;
-                let level = "--log-level=critical".to_owned();
-                let rest = ["--concurrency=1".into(), "--disable-hot-restart".into(), level];
-                (python.join("envoy"), [vec!["-c".to_owned(), config], rest.to_vec()].concat())
+                let options = "--concurrency 1 --disable-hot-restart --log-level critical -c";
+                let options = options.split(' ').map(str::to_owned);
+                (python.join("envoy"), options.chain([config]).collect())
             }
             Self::Pushpin => {
                 for name in ["run", "log", "runner/certs"] {
