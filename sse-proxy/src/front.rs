@@ -15,6 +15,7 @@ use tokio::time::timeout;
 
 use crate::ask::{self, Asked};
 use crate::client::{Client, IDLE, reuse, unread_session};
+use crate::client_files::ClientFile;
 use crate::config::{Route, Stream};
 use crate::connection::Connection;
 use crate::hold::{self, is_held};
@@ -103,6 +104,10 @@ impl Front {
             return Ok(None);
         }
         let request = Request::of_session(&session);
+        if let Some(file) = ClientFile::at(&request.path) {
+            file.serve(&mut session).await?;
+            return reuse(session).await;
+        }
         if places.mux.is_at(&request.path) {
             return Box::pin(places.serve_mux(session, request)).await;
         }
@@ -138,7 +143,8 @@ impl Front {
     fn place(&self, request: &Request) -> Option<Place> {
         let places = &self.places;
         let route = places.router.find(&request.authority, &request.path)?;
-        if route.stream == Stream::Off || places.mux.is_at(&request.path) {
+        let is_ours = places.mux.is_at(&request.path) || ClientFile::at(&request.path).is_some();
+        if route.stream == Stream::Off || is_ours {
             return None;
         }
         let route = Arc::clone(route);

@@ -16,6 +16,7 @@
 //! to pingora's sessions. It asks `router` for its route, and sends
 //!
 //! - a mux request to `mux`: many feeds on one stream;
+//! - `/.sse/*.js`, the browser's side of that, to `client_files`;
 //! - a GET of a shared route to `shared`: `feeds` opens one `source` per feed, whoever reads it;
 //! - any other GET to `relay`: one client, one origin stream, if the answer is a stream;
 //! - a WebSocket's handshake, or that of another upgrade, to `tunnel`;
@@ -46,6 +47,7 @@ mod admin;
 mod ask;
 mod batch;
 mod client;
+mod client_files;
 pub mod config;
 mod connection;
 mod cors;

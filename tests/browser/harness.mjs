@@ -69,18 +69,38 @@ export async function startOrigin(t, { interval, counters }) {
   };
 }
 
-/** Runs the proxy until it is ready, and returns its first address: TLS if it has one. */
-async function startBinary(t, args) {
+/** Runs the proxy until it is ready, and returns its first address, TLS if it has one, with the process. */
+async function runBinary(t, args) {
   const bound = [];
   const done = (line) => {
     const address = /listening on (https?:\/\/\S+)/.exec(line)?.[1];
     if (address) bound.push(address.replace(/\/$/, ''));
     return line.trim() === 'ready' ? bound : undefined;
   };
-  const { result } = await started(t, binary, args, { stream: 'stderr', done });
+  const { result, ...running } = await started(t, binary, args, { stream: 'stderr', done });
   const url = result.find((address) => address.startsWith('https:')) ?? result[0];
   if (!url) throw new Error('ready, but on no address');
-  return url;
+  return { url, ...running };
+}
+
+const startBinary = async (t, args) => (await runBinary(t, args)).url;
+
+/** The proxy with a configuration, where `ADDRESS` stands for its own. `restart` is on the same port. */
+export async function startConfigured(t, config) {
+  const file = path.join(scratch(t), 'sse-proxy.toml');
+  const run = (address) => {
+    fs.writeFileSync(file, config.replaceAll('ADDRESS', address));
+    return runBinary(t, ['run', '--config', file]);
+  };
+  let running = await run('127.0.0.1:0');
+  return {
+    url: running.url,
+    restart: async () => {
+      running.child.kill('SIGKILL');
+      await running.exited;
+      running = await run(new URL(running.url).host);
+    },
+  };
 }
 
 /** The proxy before `origin`: all feeds shared and mended. */
@@ -130,12 +150,14 @@ address = "127.0.0.1:0"
 export const startDemo = (t) => startBinary(t, ['demo', '--listen', '127.0.0.1:0']);
 
 /** A page of a fresh browser. */
-export async function openPage(t, url) {
+export async function openPage(t, url, options = {}) {
   const browser = await chromium.launch({
+    ...options,
     executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
     args: [
       '--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
       '--disable-background-networking', '--disable-component-update', '--disable-sync',
+      '--ignore-certificate-errors', // of workers too, which the context's setting does not cover
     ],
   });
   t.after(() => browser.close());

@@ -202,6 +202,11 @@ impl Reader {
                 items.push(Item::Lagged { feed, missed });
             }
         }
+        for (feed, tap) in &mut self.taps {
+            if let Some(status) = tap.newly_open() {
+                items.push(Item::Status { feed, status });
+            }
+        }
         // Read before the feeds are: whatever has a number up to this one is in its feed.
         let Some(visible) = self.taps.iter().next().map(|(_, tap)| tap.visible()) else { return };
         let events = items.len();
@@ -219,7 +224,7 @@ impl Reader {
         for item in items.get(events..).unwrap_or_default() {
             self.of_event(item, Tap::got);
         }
-        // A change of state is told when the events before it have been.
+        // Any other change of state is told when the events before it have been.
         if items.len() < begin + BATCH {
             for (feed, tap) in &mut self.taps {
                 if let Some(status) = tap.new_status() {

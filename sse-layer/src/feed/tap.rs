@@ -10,7 +10,7 @@ use super::entry::Entry;
 use super::history::{History, Mark};
 use super::log::lock;
 use super::signal::Signal;
-use super::{Feed, Item, Lag, LagPolicy, Missed, Start, Status};
+use super::{Feed, Item, Lag, LagPolicy, Missed, Start, State, Status};
 
 /// A reader's place in one feed.
 #[derive(Debug)]
@@ -191,15 +191,24 @@ impl Tap {
         }
     }
 
+    /// That the feed is open, if that is news: it is told before the events.
+    pub(super) fn newly_open(&mut self) -> Option<Status> {
+        self.news(|state, _| matches!(state.status, Status::Open))
+    }
+
+    /// The feed's status, if it is news and the reader has all events before it.
     pub(super) fn new_status(&mut self) -> Option<Status> {
+        self.news(|state, after| state.history.after(after).len() == 0)
+    }
+
+    fn news(&mut self, is_due: impl FnOnce(&State, u64) -> bool) -> Option<Status> {
         let version = self.feed.0.status_version.load(Ordering::Acquire);
         if version == self.status_seen {
             return None;
         }
         let status = {
             let state = lock(&self.feed.0.state);
-            let told_everything = state.history.after(self.after.seq).len() == 0;
-            told_everything.then(|| state.status.clone())?
+            is_due(&state, self.after.seq).then(|| state.status.clone())?
         };
         self.status_seen = version;
         Some(status)

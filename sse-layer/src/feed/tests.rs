@@ -137,6 +137,17 @@ fn a_large_history_is_handed_out_in_batches_and_is_no_lag() {
 }
 
 #[test]
+fn that_a_feed_is_open_comes_before_its_events() {
+    let connecting = Status::Connecting { reason: "".into(), retry: Duration::ZERO };
+    let feed = Log::new().feed(FeedOptions::default().status(connecting));
+    let mut reader = Reader::new(Lag::default());
+    reader.subscribe(&feed, Start::Live);
+    feed.set_status(Status::Open);
+    feed.publish(Event::new().id(1.into()).data("a"));
+    assert_eq!(drain(&mut reader), ["Open", "id: 1\ndata: a\n\n"]);
+}
+
+#[test]
 fn a_change_of_state_comes_after_the_events_before_it() {
     let feed = Log::new().feed(FeedOptions::default());
     let mut reader = Reader::new(Lag::default());

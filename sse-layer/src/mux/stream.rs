@@ -101,6 +101,12 @@ impl MuxStream {
         Ok(subscribed)
     }
 
+    /// Has the client told that a feed is private: opened for this stream alone, so that another
+    /// reader of it would not hear the same.
+    pub fn mark_private(&mut self, name: &str) {
+        self.encoder.mark_private(name);
+    }
+
     /// Takes a feed away: nothing comes of it any more. Returns whether it was there.
     pub fn remove(&mut self, name: &str) -> bool {
         let Some(feed) = self.encoder.remove(name) else { return false };

@@ -107,6 +107,7 @@ struct Named {
     asked: String,
     /// The position of the last event that it has been sent.
     last: Option<Cursor>,
+    is_private: bool,
 }
 
 impl Encoder {
@@ -120,7 +121,20 @@ impl Encoder {
     /// accept, and returns the number that the reader gives to that feed. `after` is what the
     /// client said to go on from, empty if nothing: it is told if there is a gap.
     pub fn add(&mut self, name: impl Into<String>, after: impl Into<String>) -> usize {
-        self.names.insert(Named { name: name.into(), asked: after.into(), last: None })
+        self.names.insert(Named {
+            name: name.into(),
+            asked: after.into(),
+            last: None,
+            is_private: false,
+        })
+    }
+
+    /// Has the client told that a feed is private: opened for this stream alone, so that another
+    /// reader of it would not hear the same.
+    pub fn mark_private(&mut self, name: &str) {
+        for (_, known) in &mut self.names {
+            known.is_private |= known.name == name;
+        }
     }
 
     /// Forgets the name of a feed that the reader unsubscribes from, and returns the number that
@@ -151,7 +165,9 @@ impl Encoder {
     /// Appends the frame of an item to `out`; nothing for an item that the format has no words
     /// for, such as an event without data.
     pub fn encode(&mut self, out: &mut BytesMut, item: &Item) {
-        let Some(Named { name, asked, last }) = self.names.get_mut(item.feed()) else { return };
+        let Some(Named { name, asked, last, is_private }) = self.names.get_mut(item.feed()) else {
+            return;
+        };
         match item {
             Item::Event { entry, .. } => {
                 *last = Some(entry.cursor());
@@ -171,17 +187,22 @@ impl Encoder {
             Item::Lagged { missed, .. } => {
                 control(format!("{name}#{}", Missed::TYPE), missed).encode(out);
             }
-            Item::Status { status, .. } => match status {
-                Status::Open => state(out, &State::of(name, "open")),
-                // The first attempt is no news.
-                Status::Connecting { reason, .. } if reason.is_empty() => {}
-                Status::Connecting { reason, retry } => {
-                    let retry = u64::try_from(retry.as_millis()).ok();
-                    let connecting = State::of(name, "connecting");
-                    state(out, &State { reason: Some(reason), retry, ..connecting });
+            Item::Status { status, .. } => {
+                let of = |name| State { private: *is_private, ..State::of(name, "") };
+                match status {
+                    Status::Open => state(out, &State { state: "open", ..of(name) }),
+                    // The first attempt is no news.
+                    Status::Connecting { reason, .. } if reason.is_empty() => {}
+                    Status::Connecting { reason, retry } => {
+                        let (reason, retry) =
+                            (Some(&**reason), u64::try_from(retry.as_millis()).ok());
+                        state(out, &State { state: "connecting", reason, retry, ..of(name) });
+                    }
+                    Status::Closed { status } => {
+                        state(out, &State { state: "closed", status: Some(*status), ..of(name) });
+                    }
                 }
-                Status::Closed { status } => closed(out, name, *status),
-            },
+            }
         }
     }
 }
@@ -199,6 +220,8 @@ struct Open<'a> {
 struct State<'a> {
     feed: &'a str,
     state: &'static str,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    private: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'a str>,
     /// Milliseconds.
@@ -272,6 +295,21 @@ mod tests {
             status(Status::Closed { status: 204 }),
             feed_state(r#"{"feed":"/b?q=1","state":"closed","status":204}"#)
         );
+    }
+
+    #[test]
+    fn a_private_feed_is_told_from_a_shared_one() {
+        let mut encoder = Encoder::new();
+        encoder.add("/a", "");
+        encoder.add("/b", "");
+        encoder.mark_private("/b");
+        let mut out = BytesMut::new();
+        for feed in [0, 1] {
+            encoder.encode(&mut out, &Item::Status { feed, status: Status::Open });
+        }
+        let expected = feed_state(r#"{"feed":"/a","state":"open"}"#)
+            + &feed_state(r#"{"feed":"/b","state":"open","private":true}"#);
+        assert_eq!(out, expected);
     }
 
     #[test]

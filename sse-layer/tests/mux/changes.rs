@@ -84,8 +84,8 @@ async fn feeds_come_and_go_on_an_open_stream() {
     let expected = [
         state(r#"{"feed":"/gone","state":"closed","status":404}"#),
         state(r#"{"feed":"no name","state":"closed","status":400}"#),
-        format!("event: /b?q=1\nid: {second} 2\ndata: x\n\n"),
         open("/b?q=1"),
+        format!("event: /b?q=1\nid: {second} 2\ndata: x\n\n"),
     ];
     assert_eq!(stream.read(), expected.concat());
 

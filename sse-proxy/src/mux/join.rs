@@ -38,15 +38,20 @@ impl Mux {
         let request = Request { path: path.to_owned(), query, ..request.clone() };
         let epoch = self.feeds.log().cursor().epoch;
         let (start, last) = (asked.start(wanted, epoch), last_id(asked, wanted).as_bytes());
+        let is_private = is_private(route, &request);
         stream.try_add(name, asked.after(wanted, epoch), |reader| {
             reader.set_lag(lag(route));
-            if is_private(route, &request) {
+            if is_private {
                 self.feeds.open_private(route, request, reader, start, last);
                 return Ok(());
             }
             let joined = self.feeds.join_after(route, &request, reader, start, last);
-            joined.map(drop).map_err(|_| 503)
-        })
+            joined.map(drop).map_err(|_| 503_u16)
+        })?;
+        if is_private {
+            stream.mark_private(name);
+        }
+        Ok(())
     }
 }
 
