@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use super::Lag;
 use super::entry::{Entry, Sums};
+use crate::{Field, Frame};
 
 /// How much of a feed is kept: whatever bound is met first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +62,8 @@ pub(super) struct History {
     bytes: usize,
     /// Everything of this feed up to this number is gone; everything after it is in `entries`.
     floor: u64,
+    /// Whether the event with that number brought an id.
+    floor_has_id: bool,
     /// All that was ever appended.
     total: Sums,
     /// The number of the newest entry of each key.
@@ -88,6 +91,7 @@ impl History {
             limits,
             bytes: 0,
             floor,
+            floor_has_id: false,
             total: Sums::default(),
             newest_of: HashMap::new(),
             lost: floor,
@@ -131,6 +135,7 @@ impl History {
         let Some(entry) = self.entries.pop_front() else { return };
         self.bytes -= entry.len();
         self.floor = entry.seq;
+        self.floor_has_id = entry.frame().id().is_some();
         if !self.is_superseded(&entry) {
             self.lost = entry.seq;
             if let Some(key) = &entry.key {
@@ -211,22 +216,68 @@ impl History {
         }
     }
 
-    /// The number after which a reader goes on whose last event had `id`.
+    /// Whether nothing was ever appended.
+    pub(super) fn is_new(&self) -> bool {
+        self.total.events == 0
+    }
+
+    /// Where an event with an id of its own stands, which the source has sent again: its place
+    /// among [`entries`](Self::entries).
+    ///
+    /// An id may have been given more than once: then what the event says tells which it is. If
+    /// none says the same, the first of them is believed to be it; but not if it is the oldest with
+    /// an id at all, as the event may then be one that is gone.
+    pub(super) fn find(&self, frame: &Frame) -> Option<usize> {
+        let id = frame.id().filter(|id| !id.is_empty())?;
+        let of_id = |entry: &&Arc<Entry>| entry.frame().id() == Some(id);
+        let same = self
+            .entries
+            .iter()
+            .position(|entry| of_id(&entry) && says_the_same(entry.frame(), frame));
+        same.or_else(|| {
+            let first = self.entries.iter().position(|entry| of_id(&entry))?;
+            let oldest = self.entries.iter().position(|entry| entry.frame().id().is_some())?;
+            (first != oldest).then_some(first)
+        })
+    }
+
+    /// All entries, oldest first.
+    pub(super) fn entries(&self) -> impl ExactSizeIterator<Item = &Arc<Entry>> {
+        self.entries.iter()
+    }
+
+    /// The number after which a reader goes on whose last event had `id`, and whether everything
+    /// after that event is still there.
     ///
     /// An id may stand for several events (those without an id of their own inherit the one
     /// before): then it is the first of the newest run that counts, as it would for a server that
     /// numbers only its checkpoints. A reader may so get an event twice, but never miss one.
-    pub(super) fn seq_of(&self, id: &[u8]) -> Option<u64> {
+    pub(super) fn seq_of(&self, id: &[u8]) -> Option<(u64, bool)> {
         let mut newest_first = self.entries.iter().rev();
-        let Some(newest) = newest_first.find(|entry| entry.id == id) else {
+        let Some(mut first) = newest_first.find(|entry| entry.id == id) else {
             let (begin, last_id) = &self.begin;
             let is_begin = last_id == id && !id.is_empty() && self.floor == *begin;
-            return is_begin.then_some(*begin);
+            return is_begin.then_some((*begin, true));
         };
-        let mut seq = newest.seq;
         for entry in newest_first.take_while(|entry| entry.id == id) {
-            seq = entry.seq;
+            first = entry;
         }
-        Some(seq)
+        if first.frame().id().is_some() || id.is_empty() {
+            return Some((first.seq, true));
+        }
+        // The event that brought the id is gone, and it may not be the only one.
+        Some((self.floor, self.floor_has_id))
     }
+}
+
+/// Whether two frames make the same event, whatever else is in them.
+fn says_the_same(one: &Frame, other: &Frame) -> bool {
+    let data = |frame: &Frame| -> Vec<Bytes> {
+        let data = frame.fields().filter_map(|field| match field {
+            Field::Data(value) => Some(Bytes::copy_from_slice(value)),
+            _ => None,
+        });
+        data.collect()
+    };
+    one.event_type() == other.event_type() && data(one) == data(other)
 }

@@ -30,6 +30,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod catch_up;
 mod cursor;
 mod entry;
 mod history;
@@ -56,6 +57,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use slab::Slab;
 use tokio::sync::watch;
 
+pub use self::catch_up::{CatchUp, NotMet};
 pub use self::cursor::{Cursor, Epoch, InvalidCursor};
 pub use self::entry::Entry;
 use self::history::History;
@@ -98,11 +100,28 @@ struct State {
     history: History,
     /// The origin's last event ID: what its next reconnection is asked to go on from.
     last_id: Bytes,
+    /// The number of the event that brought it.
+    last_id_seq: u64,
     /// Whether the origin ever gave an id. If not, events get their cursor for an id.
     has_ids: bool,
     /// The origin's newest reconnection time.
     retry: Option<Duration>,
     status: Status,
+}
+
+impl State {
+    /// Whether this is the id of the newest event, which may be gone.
+    fn is_newest(&self, id: &[u8]) -> bool {
+        !id.is_empty() && self.last_id == id && self.last_id_seq == self.history.newest()
+    }
+
+    /// The oldest id of the source's own that is known: in history, or else from before.
+    fn oldest_id(&self) -> Option<Bytes> {
+        let own =
+            |frame: &Frame| frame.id().filter(|id| !id.is_empty()).map(Bytes::copy_from_slice);
+        let oldest = self.history.entries().find_map(|entry| own(entry.frame()));
+        oldest.or_else(|| Some(self.last_id.clone()).filter(|id| !id.is_empty()))
+    }
 }
 
 impl Feed {
@@ -115,6 +134,7 @@ impl Feed {
                 history: History::new(options.history, birth, options.last_event_id.clone()),
                 has_ids: !options.last_event_id.is_empty(),
                 last_id: options.last_event_id,
+                last_id_seq: birth,
                 retry: None,
                 status: options.status,
             }),
@@ -168,6 +188,7 @@ impl Feed {
             if let Some(id) = id {
                 state.has_ids |= !id.is_empty();
                 state.last_id = id;
+                state.last_id_seq = cursor.seq;
             }
             state.retry = retry.or(state.retry);
             let added =

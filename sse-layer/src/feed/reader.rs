@@ -111,6 +111,20 @@ impl Reader {
         }
     }
 
+    /// Whether the reader is yet to be told of a gap in the feed with this number.
+    #[must_use]
+    pub fn has_gap(&self, feed: usize) -> bool {
+        self.taps.get(feed).is_some_and(Tap::has_gap)
+    }
+
+    /// Moves the reader to another place in the feed with this number, if there is one: for who
+    /// had a gap, and has closed it from elsewhere. See [`CatchUp`](super::CatchUp).
+    pub fn resubscribe(&mut self, feed: usize, start: Start<'_>) {
+        if let Some(tap) = self.taps.get_mut(feed) {
+            *tap = Tap::new(tap.feed(), Arc::clone(&self.signal), start, tap.lag());
+        }
+    }
+
     /// Waits until something is due, and appends it to `items`: at least one item, at most a
     /// bounded batch.
     ///

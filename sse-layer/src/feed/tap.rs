@@ -43,15 +43,20 @@ impl Tap {
         let key = feed.join(signal);
         let newest = feed.0.log.visible();
         let mut state = lock(&feed.0.state);
+        // What was too old to be kept may yet be the newest there is.
+        let has_newest = matches!(start, Start::Id(id) if state.is_newest(id));
         let history = &mut state.history;
         history.expire();
         let found = match start {
             Start::Live => Place { after: newest, gap: None },
             Start::After(cursor) => place(feed, cursor, history, newest),
             Start::Id(id) => match history.seq_of(id) {
-                Some(seq) => Place { after: seq, gap: None },
+                Some((seq, is_whole)) => {
+                    Place { after: seq, gap: if is_whole { None } else { UNKNOWN } }
+                }
                 None => match std::str::from_utf8(id).ok().and_then(|id| id.parse().ok()) {
                     Some(cursor) => place(feed, cursor, history, newest),
+                    None if has_newest => Place { after: newest, gap: None },
                     None => Place { after: newest, gap: UNKNOWN },
                 },
             },
@@ -81,6 +86,19 @@ impl Tap {
     /// Everything up to here has been handed out.
     pub(super) fn position(&self) -> Cursor {
         Cursor { epoch: self.feed.0.log.epoch(), seq: self.after.seq }
+    }
+
+    pub(super) const fn feed(&self) -> &Feed {
+        &self.feed
+    }
+
+    pub(super) const fn lag(&self) -> Lag {
+        self.lag
+    }
+
+    /// Whether there is a gap to tell.
+    pub(super) const fn has_gap(&self) -> bool {
+        self.gap.is_some()
     }
 
     /// The gap that is to be told, which then is.

@@ -1,5 +1,6 @@
 //! Feeds and their readers, seen from inside. What readers are due in general is in `properties`.
 
+mod catch_up;
 mod lag;
 mod properties;
 mod stream;
