@@ -29,6 +29,7 @@ mod posts;
 mod private;
 mod readme;
 mod repairs;
+mod resume;
 mod shared;
 mod sharing;
 mod slow;

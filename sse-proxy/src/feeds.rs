@@ -10,6 +10,7 @@ use http::HeaderValue;
 use sse_layer::feed::{Feed, FeedOptions, HistoryLimits, Log, Reader, Start, Status};
 use tokio::sync::{Notify, watch};
 
+use crate::catch_up::Turns;
 use crate::config::Route;
 use crate::origin::Origins;
 use crate::pace::{Amount, Pace};
@@ -28,6 +29,7 @@ struct Shared {
     /// The greatest size of one event.
     event_bytes: usize,
     open: Mutex<HashMap<FeedKey, Joined>>,
+    turns: Turns,
 }
 
 /// A feed, and how the opening of its origin went.
@@ -36,6 +38,8 @@ pub(crate) struct Joined {
     pub(crate) feed: Feed,
     pub(crate) pace: Arc<Pace>,
     pub(crate) record: Arc<Record>,
+    /// The feed's number with the reader that has joined it.
+    pub(crate) number: usize,
     opening: watch::Receiver<Opening>,
     /// Has the origin tried again at once.
     nudge: Arc<Notify>,
@@ -75,7 +79,8 @@ pub(crate) struct TooManyFeeds;
 impl Feeds {
     pub(crate) fn new(origins: Arc<Origins>, records: Records, event_bytes: usize) -> Self {
         let open = Mutex::new(HashMap::new());
-        Self(Arc::new(Shared { log: Log::new(), origins, records, event_bytes, open }))
+        let (log, turns) = (Log::new(), Turns::default());
+        Self(Arc::new(Shared { log, origins, records, event_bytes, open, turns }))
     }
 
     pub(crate) fn origins(&self) -> &Arc<Origins> {
@@ -88,6 +93,10 @@ impl Feeds {
 
     pub(crate) fn event_bytes(&self) -> usize {
         self.0.event_bytes
+    }
+
+    pub(crate) fn turns(&self) -> &Turns {
+        &self.0.turns
     }
 
     pub(crate) fn log(&self) -> &Log {
@@ -122,8 +131,8 @@ impl Feeds {
         match open.entry(key) {
             Entry::Occupied(entry) => {
                 // While the feeds are locked, so that the feed is not closed as unread just now.
-                reader.subscribe(&entry.get().feed, start);
-                Ok(entry.get().clone())
+                let number = reader.subscribe(&entry.get().feed, start);
+                Ok(Joined { number, ..entry.get().clone() })
             }
             Entry::Vacant(_) if is_full => Err(TooManyFeeds),
             Entry::Vacant(entry) => {
@@ -187,9 +196,10 @@ impl Feeds {
         };
         // Before the source runs, which ends when nobody reads.
         // What the origin is asked to send is no gap.
-        reader.subscribe(&feed, if last.is_empty() { start } else { Start::Live });
+        let start = if last.is_empty() { start } else { Start::Live };
+        let number = reader.subscribe(&feed, start);
         tokio::spawn(source.run());
-        Joined { feed, pace, record, opening, nudge }
+        Joined { feed, pace, record, number, opening, nudge }
     }
 
     /// What takes a feed from those that can be joined: its next reader opens it anew.

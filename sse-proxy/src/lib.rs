@@ -34,6 +34,7 @@
 //! | accept | `limits.connections` | clients wait in the system's backlog |
 //! | an unfinished event of an origin | `limits.event_bytes` | the stream ends, the log says why |
 //! | a feed's history | `history` | the oldest events go; who asks for them is told of the gap |
+//! | what a reader is caught up with | `history.bytes`, 16 readers of a route | it is told of the gap; others wait |
 //! | a reader behind its feed | `lag` | its stream ends; it comes back with its last id |
 //! | what our writers have yet to write | a quarter of `history` | the origin waits, for a second at the most |
 //! | what a socket did not take | the batch at hand, 64 KiB or one event | the reader goes on by itself |
@@ -46,6 +47,7 @@
 mod admin;
 mod ask;
 mod batch;
+mod catch_up;
 mod client;
 mod client_files;
 pub mod config;

@@ -6,8 +6,10 @@ use bytes::Bytes;
 use http::StatusCode;
 use sse_layer::Event;
 use sse_layer::feed::{Item, Lag, Reader, Status};
+use tokio::time::timeout;
 
 use crate::batch::Batch;
+use crate::catch_up::{Missed, PATIENCE, catch_up};
 use crate::client::Client;
 use crate::config::{Retry, Route};
 use crate::connection::Connection;
@@ -73,6 +75,15 @@ pub(crate) async fn serve(
             return Ok(None);
         }
     };
+    let missed = if early.is_none() {
+        tokio::select! {
+            biased;
+            missed = catch_up(&feeds, &route, &request, &joined, &mut reader, &last_event_id) => missed,
+            () = client.leave() => return Ok(None),
+        }
+    } else {
+        None
+    };
     let begin = match route.retry {
         Retry::Ours(retry) => Some(jitter(retry)),
         Retry::Pass => joined.feed.retry(),
@@ -87,8 +98,19 @@ pub(crate) async fn serve(
         visit.resumes();
     }
     drop(request);
+    if missed.is_some() {
+        visit.caught_up();
+    }
     if let Client::Http1 { connection, version, .. } = client {
-        let http1 = Http1::open(connection, version, &headers, &begin).await?;
+        let mut http1 = Http1::open(connection, version, &headers, &begin).await?;
+        if let Some(missed) = missed {
+            let (events, frames, _turn) = missed.into_parts();
+            let bytes = frames.len();
+            if !matches!(timeout(PATIENCE, http1.write(frames)).await, Ok(Ok(()))) {
+                return Ok(None);
+            }
+            visit.wrote(events, bytes, None);
+        }
         let (transport, framing) = http1.into_parts();
         let io = Io::new(transport).map_err(|error| {
             pingora::Error::because(pingora::ErrorType::InternalError, "taking a socket", error)
@@ -107,7 +129,7 @@ pub(crate) async fn serve(
     }
     let mut downstream = Downstream::open(client, &headers, begin, route.keep_alive, seat).await?;
     tokio::spawn(async move {
-        let end = match write_all(&mut downstream, &mut reader, &mut visit).await {
+        let end = match write_all(&mut downstream, &mut reader, missed, &mut visit).await {
             Ok(end) | Err(end) => end,
         };
         visit.end(end);
@@ -125,8 +147,15 @@ pub(crate) fn lag(route: &Route) -> Lag {
 async fn write_all(
     downstream: &mut Downstream,
     reader: &mut Reader,
+    missed: Option<Missed>,
     visit: &mut Visit,
 ) -> Result<End, End> {
+    if let Some(missed) = missed {
+        let (events, frames, _turn) = missed.into_parts();
+        let bytes = frames.len();
+        downstream.write(frames, lagged(reader)).await?;
+        visit.wrote(events, bytes, None);
+    }
     let mut items = Vec::new();
     loop {
         if downstream.wait(reader.next(&mut items)).await?.is_err() {

@@ -83,6 +83,11 @@ impl Visit {
         self.record.iter().for_each(|record| record.gap());
     }
 
+    /// The client gets what it missed from its origin.
+    pub(crate) fn caught_up(&mut self) {
+        self.resumed("origin");
+    }
+
     fn resumed(&mut self, result: &'static str) {
         if std::mem::take(&mut self.is_resuming) {
             self.counts.resumed(result);

@@ -334,6 +334,11 @@ pub enum Resume {
     /// The feed's history.
     #[default]
     History,
+    /// The same, and what it no longer has, from the origin: it is asked to go on after the
+    /// reader's last event, in a request of the reader's own, until that meets the history. For 16
+    /// readers of the route at once, 10 seconds each, and as many bytes as the history may have;
+    /// whoever cannot be caught up with so is told of the gap.
+    Origin,
 }
 
 /// How long the origin may take. `"0s"`: for ever.

@@ -1,6 +1,9 @@
 //! What a source sends again and what its feed still has come together without a seam, whatever
 //! the ids are like; where they do not, that is told.
 
+use std::collections::HashSet;
+use std::task::{Context, Poll, Waker};
+
 use proptest::prelude::*;
 
 use super::*;
@@ -143,8 +146,8 @@ fn caught_up(
 
 /// Takes what there is, and tells whether it was anything.
 fn has_more(reader: &mut Reader, items: &mut Vec<Item>) -> bool {
-    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
-    matches!(reader.poll_next(&mut context, items), std::task::Poll::Ready(Ok(())))
+    let mut context = Context::from_waker(Waker::noop());
+    matches!(reader.poll_next(&mut context, items), Poll::Ready(Ok(())))
 }
 
 fn number_of(frame: &Frame) -> usize {
@@ -185,13 +188,13 @@ proptest! {
         let first = source.own.iter().position(|own| *own == Some(id)).unwrap();
         let is_only_id = source.own.iter().filter(|own| **own == Some(id)).count() == 1;
         let ids: Vec<_> = source.own.iter().flatten().collect();
-        let is_unique = ids.len() == ids.iter().collect::<std::collections::HashSet<_>>().len();
+        let is_unique = ids.len() == ids.iter().collect::<HashSet<_>>().len();
         let has_id = |at: usize| source.own[at].is_some();
         let is_telling = is_unique && has_id(opened) && has_id(source.len() - 1);
         let mut runs = ids.clone();
         runs.dedup();
         // An id that comes again after others names another event, whatever the source means.
-        let is_sane = runs.len() == runs.iter().collect::<std::collections::HashSet<_>>().len();
+        let is_sane = runs.len() == runs.iter().collect::<HashSet<_>>().len();
         match got {
             Ok(got) => {
                 prop_assert!(got.windows(2).all(|two| two[0] < two[1]), "twice or out of order: {got:?}");
@@ -258,7 +261,7 @@ fn a_feed_that_has_never_had_an_event_begins_where_the_source_falls_silent() {
 
 #[test]
 fn the_newest_event_is_known_when_it_is_too_old_to_be_kept() {
-    let limits = HistoryLimits::default().age(std::time::Duration::ZERO);
+    let limits = HistoryLimits::default().age(Duration::ZERO);
     let feed = Log::new().feed(FeedOptions::default().history(limits));
     for n in 1..=3_u64 {
         feed.publish(Event::new().id(n.into()).data("x"));

@@ -1,0 +1,146 @@
+//! `resume = "origin"`: what a reader has missed and history no longer has, fetched by a request of
+//! its own.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use sse_layer::Frame;
+use sse_layer::feed::{CatchUp, Cursor, Reader, Start};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
+
+use crate::batch::Batch;
+use crate::config::{Resume, Route};
+use crate::feeds::{Feeds, Joined};
+use crate::origin::{Answer, Intake, Response};
+use crate::request::Request;
+use crate::source::for_clients;
+
+/// The most readers of one route that are caught up with at once. The others wait for their turn.
+const AT_ONCE: usize = 16;
+
+/// How long it may take, the waiting included, and then again until the reader has taken it all.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The silence after which an origin is believed to have sent all that it had.
+const QUIET: Duration = Duration::from_secs(1);
+
+/// Whose turn it is, by route.
+#[derive(Default)]
+pub(crate) struct Turns(Mutex<HashMap<String, Arc<Semaphore>>>);
+
+impl Turns {
+    fn of(&self, route: &Route) -> Arc<Semaphore> {
+        let mut turns = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let new = || Arc::new(Semaphore::new(AT_ONCE));
+        Arc::clone(turns.entry(route.name()).or_insert_with(new))
+    }
+}
+
+/// What a reader has missed, which it must be sent before anything else of the feed.
+pub(crate) struct Missed {
+    frames: Vec<Frame>,
+    turn: OwnedSemaphorePermit,
+}
+
+impl Missed {
+    /// How many events it is, all of it as bytes, and what must be held until they have been sent.
+    pub(crate) fn into_parts(self) -> (u64, Bytes, OwnedSemaphorePermit) {
+        let mut batch = Batch::default();
+        for frame in self.frames {
+            let is_event = frame.has_data();
+            let frame = frame.into_bytes();
+            if is_event { batch.push_event(frame) } else { batch.push(frame) }
+        }
+        (batch.events(), batch.into_bytes(), self.turn)
+    }
+}
+
+/// Closes a gap that `reader` is about to be told of: fetches what it has missed since the event
+/// with this id, and moves it to where its feed goes on. `None` if there is no gap, or none that
+/// can be closed: then the reader is told of it.
+pub(crate) async fn catch_up(
+    feeds: &Feeds,
+    route: &Route,
+    request: &Request,
+    joined: &Joined,
+    reader: &mut Reader,
+    last_event_id: &[u8],
+) -> Option<Missed> {
+    let is_ours = std::str::from_utf8(last_event_id).is_ok_and(|id| id.parse::<Cursor>().is_ok());
+    if route.resume != Resume::Origin || !reader.has_gap(joined.number) || is_ours {
+        return None;
+    }
+    let turns = feeds.turns().of(route);
+    let fetched = timeout(PATIENCE, async {
+        let turn = turns.acquire_owned().await.map_err(|error| error.to_string())?;
+        let (frames, met) = fetch(feeds, route, request, joined, last_event_id).await?;
+        Ok((Missed { frames, turn }, met))
+    });
+    let why = match fetched.await {
+        Ok(Ok((missed, met))) => {
+            reader.resubscribe(joined.number, Start::After(met));
+            // What the feed has lost in the meantime is told as a gap of its own.
+            return Some(missed);
+        }
+        Ok(Err(why)) => why,
+        Err(_) => "it took too long".to_owned(),
+    };
+    tracing::info!(route = %route.path, upstream = %route.upstream, why, "a reader cannot be caught up with");
+    None
+}
+
+/// Asks the origin to go on after an event, until what it sends meets the feed.
+async fn fetch(
+    feeds: &Feeds,
+    route: &Route,
+    request: &Request,
+    joined: &Joined,
+    last_event_id: &[u8],
+) -> Result<(Vec<Frame>, Cursor), String> {
+    let mut catch_up = CatchUp::new(&joined.feed, last_event_id, route.history.bytes.0);
+    let request = request.shared(route);
+    let asked = async {
+        let response = feeds.origins().open(route, &request, last_event_id).await?;
+        Answer::of(response, route, &request, |hints| joined.record.hint(hints)).await
+    };
+    let (mut response, mut head) = match asked.await.map_err(|error| error.to_string())? {
+        Answer::Stream(response, head) => (response, head),
+        Answer::Other(response) => return Err(format!("status {}", response.status)),
+    };
+    let record = Arc::clone(&joined.record);
+    let mut intake = Intake::new(&mut head, route.repair, feeds.event_bytes(), record);
+    loop {
+        let Some(has_more) = next(&mut response, &mut intake).await? else {
+            match catch_up.rest() {
+                Some(met) => return Ok((catch_up.into_frames(), met)),
+                None => continue,
+            }
+        };
+        while let Some(frame) = intake.next_frame().map_err(|error| error.to_string())? {
+            let met = catch_up.push(for_clients(route, frame)).map_err(|why| why.to_string())?;
+            if let Some(met) = met {
+                return Ok((catch_up.into_frames(), met));
+            }
+        }
+        if !has_more {
+            let met = catch_up.rest();
+            let met = met.ok_or("the origin ended before it met the feed")?;
+            return Ok((catch_up.into_frames(), met));
+        }
+    }
+}
+
+/// Takes the next piece of the answer, and tells whether it was not the last; `None` in silence.
+async fn next(response: &mut Response, intake: &mut Intake) -> Result<Option<bool>, String> {
+    let Ok(chunk) = timeout(QUIET, response.chunk()).await else { return Ok(None) };
+    let chunk = chunk.map_err(|error| error.to_string())?;
+    let has_more = chunk.is_some();
+    match chunk {
+        Some(chunk) => intake.push(chunk),
+        None => intake.finish(response.is_delimited()),
+    }
+    Ok(Some(has_more))
+}
