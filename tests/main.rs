@@ -24,6 +24,7 @@ mod mux_hostile;
 mod mux_load;
 mod mux_origins;
 mod mux_resume;
+mod origins_limits;
 mod plain;
 mod posts;
 mod private;

@@ -38,6 +38,11 @@ pub(crate) async fn serve(
     let mut reader = Reader::new(lag(&route));
     let joined = feeds.join(&route, &request, &mut reader, start_after(&last_event_id));
     let Ok(mut joined) = joined else {
+        if is_held(&route, &request) {
+            // It comes back, which it would not after a status.
+            Box::pin(client.fail(&request)).await?;
+            return Ok(None);
+        }
         Box::pin(client.respond(503, "This route has as many feeds open as it may.\n")).await?;
         return Ok(None);
     };

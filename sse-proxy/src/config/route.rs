@@ -78,6 +78,10 @@ pub struct Route {
     /// site's pages may name the route in a mux request.
     #[serde(default)]
     pub cors: Option<Cors>,
+    /// The most requests under way to the origin at once, each of which is a connection of HTTP/1
+    /// or a stream of HTTP/2. Default: 10000.
+    #[serde(default = "ten_thousand")]
+    pub max_connections: usize,
 }
 
 const fn yes() -> bool {
@@ -130,6 +134,7 @@ impl Route {
             share_by: by_query(),
             max_feeds: ten_thousand(),
             cors: None,
+            max_connections: ten_thousand(),
         }
     }
 

@@ -10,7 +10,9 @@ use std::time::Duration;
 use pingora::lb::discovery::Static;
 use pingora::lb::prelude::{LoadBalancer, RoundRobin};
 use pingora::lb::{Backend, Backends, Extensions};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::OriginError;
 use super::dial::Dialer;
 use super::health::Checks;
 use super::pool::Pool;
@@ -28,6 +30,8 @@ pub(super) struct Group {
     balancer: LoadBalancer<RoundRobin>,
     /// The time between two rounds of checks.
     interval: Option<Duration>,
+    /// For requests that are under way.
+    room: Arc<Semaphore>,
 }
 
 /// One of the origins.
@@ -58,7 +62,13 @@ impl Group {
             return Err(StartError::new("upstreams cannot be balanced", &error));
         }
         let interval = route.health_check.as_ref().map(|check| check.interval);
-        Ok(Arc::new(Self { members, balancer, interval }))
+        let room = Arc::new(Semaphore::new(route.max_connections.min(Semaphore::MAX_PERMITS)));
+        Ok(Arc::new(Self { members, balancer, interval, room }))
+    }
+
+    /// Room for one more request, to be held while it is under way.
+    pub(super) fn room(&self) -> Result<OwnedSemaphorePermit, OriginError> {
+        Arc::clone(&self.room).try_acquire_owned().map_err(|_| OriginError::Full)
     }
 
     /// Whose turn it is, of those that have not been `tried`: one that is well, if there is one.

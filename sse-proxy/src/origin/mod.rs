@@ -31,6 +31,8 @@ pub(crate) use self::upload::{Piece, Upload};
 /// Why an origin gave no answer, or not the whole of it.
 #[derive(Debug)]
 pub(crate) enum OriginError {
+    /// The route has as many requests under way as it may.
+    Full,
     /// No connection came about: name, address, TLS or time.
     Connect(String),
     /// The connection was there, but no answer in time.
@@ -56,6 +58,9 @@ impl OriginError {
 impl fmt::Display for OriginError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Full => {
+                f.write_str("the route has as many connections as it may (max_connections)")
+            }
             Self::Connect(why) => write!(f, "cannot connect: {why}"),
             Self::Silent => f.write_str("no answer in time (timeouts.first_byte, timeouts.idle)"),
             Self::Broken(why) => write!(f, "the connection broke: {why}"),

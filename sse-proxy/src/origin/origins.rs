@@ -73,12 +73,14 @@ impl Origins {
         body: Upload,
     ) -> Result<Response, OriginError> {
         let group = self.group(route)?;
+        let room = group.room()?;
         let mut tried = Vec::new();
         let mut failure = None;
         while let Some(member) = group.next(&tried) {
             match connect(member, ask).await {
                 Ok((connection, is_used)) => {
-                    return exchange(route, member, connection, is_used, ask, body).await;
+                    let answer = exchange(route, member, connection, is_used, ask, body).await;
+                    return answer.map(|answer| answer.holding(room));
                 }
                 Err(error) => failure = Some(error),
             }

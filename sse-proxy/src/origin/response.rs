@@ -12,6 +12,8 @@ use hyper::client::conn::http1;
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 
+use tokio::sync::OwnedSemaphorePermit;
+
 use super::OriginError;
 use super::pool::{Connection, Pool, Slot};
 use super::upload::Upload;
@@ -33,6 +35,8 @@ pub(crate) struct Response {
     /// The connection itself, after a 101.
     upgrade: Option<OnUpgrade>,
     lease: Lease,
+    /// Room among the requests of its route.
+    room: Option<OwnedSemaphorePermit>,
 }
 
 /// What goes back when the answer has been read.
@@ -74,7 +78,14 @@ impl Response {
             idle,
             upgrade,
             lease,
+            room: None,
         }
+    }
+
+    /// The answer, which keeps its room as long as it lives.
+    pub(super) fn holding(mut self, room: OwnedSemaphorePermit) -> Self {
+        self.room = Some(room);
+        self
     }
 
     /// The next piece of the body; `None` when it has ended as it should.
