@@ -113,6 +113,7 @@ impl RunArgs {
         let port = if self.self_signed { 8443 } else { 8080 };
         let address = self.listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], port)));
         config.listener.push(Listener::new(address, self.self_signed.then_some(Tls::SelfSigned)));
+        config.mux.page = address.ip().is_loopback();
         if let Some(upstream) = self.upstream {
             let mut route = Route::new(config::PathPattern::everything(), upstream);
             route.repair = self.repair.into_iter().collect();

@@ -104,6 +104,9 @@ impl Front {
             return Ok(None);
         }
         let request = Request::of_session(&session);
+        if let Some(part) = places.mux.page_at(&request.path) {
+            return Box::pin(places.serve_page(session, request, part)).await;
+        }
         if let Some(file) = ClientFile::at(&request.path) {
             file.serve(&mut session).await?;
             return reuse(session).await;
@@ -143,7 +146,9 @@ impl Front {
     fn place(&self, request: &Request) -> Option<Place> {
         let places = &self.places;
         let route = places.router.find(&request.authority, &request.path)?;
-        let is_ours = places.mux.is_at(&request.path) || ClientFile::at(&request.path).is_some();
+        let is_ours = places.mux.is_at(&request.path)
+            || places.mux.page_at(&request.path).is_some()
+            || ClientFile::at(&request.path).is_some();
         if route.stream == Stream::Off || is_ours {
             return None;
         }

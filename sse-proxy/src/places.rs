@@ -12,7 +12,7 @@ use crate::drain::Drain;
 use crate::feeds::Feeds;
 use crate::hub::Hub;
 use crate::limits::{Connections, PerAddress, Seat};
-use crate::mux::Mux;
+use crate::mux::{Mux, Part};
 use crate::origin::Origins;
 use crate::record::Records;
 use crate::request::Request;
@@ -65,6 +65,23 @@ impl Places {
     fn seat_of(&self, client: Option<IpAddr>) -> Option<Seat> {
         let counted = self.streams.count(client)?;
         Some(Seat::new(counted, self.connections.enter(), self.drain.join()))
+    }
+
+    /// Answers a request for a part of the page that shows the multiplexed streams.
+    pub(crate) async fn serve_page(
+        &self,
+        mut session: Box<ServerSession>,
+        request: Request,
+        part: Part,
+    ) -> pingora::Result<Option<Connection>> {
+        if !part.answer(&mut session).await? {
+            return reuse(session).await;
+        }
+        match self.seat(&request) {
+            Some(seat) => self.mux.show(request, Client::Session(session), seat).await?,
+            None => respond(*session, 429, TOO_MANY_STREAMS).await?,
+        }
+        Ok(None)
     }
 
     /// Answers a request for many feeds on one stream. Returns the connection of an HTTP/1 client

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Deserializer};
 
-/// Which other sites' pages may use a route. What the origin itself says of it is replaced.
+/// Which other sites' pages may name a route in a mux request. For requests to the route itself,
+/// what its origin says holds.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]

@@ -75,11 +75,16 @@ pub struct Mux {
     pub path: String,
     /// The most feeds on one stream. Default: 256.
     pub max_feeds: usize,
+    /// Whether there is a page at `/.sse/` that shows whoever looks the feeds of the streams that
+    /// were opened with his own credentials, to debug with. Where pages send none, these are all
+    /// streams without: for development only. Default: false; with `run --upstream`, true on a
+    /// loopback address.
+    pub page: bool,
 }
 
 impl Default for Mux {
     fn default() -> Self {
-        Self { path: "/.sse/mux".into(), max_feeds: 256 }
+        Self { path: "/.sse/mux".into(), max_feeds: 256, page: false }
     }
 }
 

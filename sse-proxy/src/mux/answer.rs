@@ -38,16 +38,16 @@ impl Answer {
             session.set_keepalive(None);
         }
         let mut head = ResponseHeader::build(self.status, Some(fields.len() + 4))?;
-        for (name, value) in
-            fields.iter().chain(self.field.iter().map(|(name, value)| (name, value)))
-        {
-            head.append_header(name, value)?;
-        }
-        head.insert_header(CACHE_CONTROL, "no-store")?;
         if !self.text.is_empty() {
             head.insert_header(CONTENT_TYPE, "text/plain; charset=utf-8")?;
             head.insert_header(CONTENT_LENGTH, self.text.len())?;
         }
+        for (name, value) in
+            fields.iter().chain(self.field.iter().map(|(name, value)| (name, value)))
+        {
+            head.insert_header(name, value)?;
+        }
+        head.insert_header(CACHE_CONTROL, "no-store")?;
         session.write_response_header(Box::new(head)).await?;
         session.write_response_body(Bytes::from_static(self.text.as_bytes()), true).await
     }

@@ -6,10 +6,13 @@
 mod answer;
 mod body;
 mod join;
+mod page;
+mod shown;
 mod stream;
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use http::header::{
     ACCEPT, ALLOW, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HeaderValue, ORIGIN,
 };
@@ -19,13 +22,18 @@ use sse_layer::mux::{self, ChangeRequest, Refused, Sid, Streams};
 
 use self::answer::Answer;
 pub(crate) use self::join::is_private;
+pub(crate) use self::page::Part;
+use self::shown::Shown;
 use self::stream::Change;
 pub(crate) use self::stream::Changing;
+use crate::client::Client;
 use crate::config::Config;
-use crate::cors;
+use crate::downstream::Downstream;
 use crate::feeds::Feeds;
+use crate::limits::Seat;
 use crate::request::{LAST_EVENT_ID, Request};
 use crate::router::Router;
+use crate::{cors, hold};
 
 /// What the endpoint answers to.
 const OPENED_BY: HeaderValue = HeaderValue::from_static("GET, POST, OPTIONS");
@@ -39,6 +47,8 @@ pub(crate) struct Mux {
     path: Arc<str>,
     max_feeds: usize,
     streams: Streams<Box<Change>>,
+    /// For the page that shows them, if it is on.
+    shown: Option<Shown>,
 }
 
 /// A stream that is to be written, and more fields for the head of its response.
@@ -50,7 +60,28 @@ pub(crate) struct Opened {
 impl Mux {
     pub(crate) fn new(config: &Config, feeds: Feeds, router: Router) -> Self {
         let (path, max_feeds) = (config.mux.path.as_str().into(), config.mux.max_feeds);
-        Self { feeds, router, path, max_feeds, streams: Streams::new() }
+        let shown = config.mux.page.then(Shown::default);
+        Self { feeds, router, path, max_feeds, streams: Streams::new(), shown }
+    }
+
+    /// What there is at `path` of the page that shows the streams.
+    pub(crate) fn page_at(&self, path: &str) -> Option<Part> {
+        self.shown.as_ref().and_then(|_| Part::at(path))
+    }
+
+    /// Feeds the page of whoever sent this request.
+    pub(crate) async fn show(
+        &self,
+        request: Request,
+        client: Client,
+        seat: Seat,
+    ) -> pingora::Result<()> {
+        let Some(shown) = self.shown.clone() else { return Ok(()) };
+        let headers = hold::headers();
+        let downstream =
+            Downstream::open(client, &headers, Bytes::new(), stream::KEEP_ALIVE, seat).await?;
+        tokio::spawn(shown.watch(request.headers, downstream));
+        Ok(())
     }
 
     /// Whether a request to `path` is for us: `PATH` opens streams, `PATH/SID` changes one.

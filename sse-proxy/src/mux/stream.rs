@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::BytesMut;
 use sse_layer::mux::{self, ChangeRequest, MuxStream, Piece, Place, Wanted, wire};
 
+use super::shown::ReadAlong;
 use super::{Mux, Opened};
 use crate::client::Client;
 use crate::downstream::{Downstream, End, jitter};
@@ -18,7 +19,7 @@ use crate::visit::Visit;
 const RETRY: Duration = Duration::from_secs(3);
 
 /// The silence after which a comment is sent.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
+pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 /// How long a client may take for what is written at once, and a second more for each 64 KiB.
 const LEAST_PATIENCE: Duration = Duration::from_secs(5);
@@ -37,6 +38,7 @@ pub(crate) struct Changing {
     /// What is told before anything else.
     told: BytesMut,
     visit: Visit,
+    shown: Option<ReadAlong>,
 }
 
 /// What a stream goes on with.
@@ -65,7 +67,8 @@ impl Changing {
         let at = asked.is_live(at.epoch).then_some(at);
         wire::open(&mut told, jitter(RETRY), &place.sid().to_string(), resumed, at);
         let stream = MuxStream::new();
-        let mut changing = Self { mux: mux.clone(), stream, place, told, visit };
+        let shown = mux.shown.as_ref().map(|shown| shown.open(&request.headers));
+        let mut changing = Self { mux: mux.clone(), stream, place, told, visit, shown };
         for wanted in &asked.feeds {
             changing.add(request, asked, wanted);
         }
@@ -82,6 +85,9 @@ impl Changing {
     fn change(&mut self, Change { asked, request }: &Change) {
         for name in &asked.remove {
             self.stream.remove(name);
+            if let Some(shown) = &self.shown {
+                shown.forget(name);
+            }
         }
         for wanted in &asked.add {
             if !self.stream.contains(&wanted.name) {
@@ -115,7 +121,7 @@ impl Changing {
         let Err(end) = self.write_all(&mut downstream).await;
         self.visit.end(end);
         // Whatever becomes of the rest, nobody can change it any more, and no feed is read for it.
-        drop((self.stream, self.place));
+        drop((self.stream, self.place, self.shown));
         downstream.end(end, Some(wire::bye().to_bytes())).await;
     }
 
@@ -128,6 +134,9 @@ impl Changing {
             }
             for _ in 0..piece.lagged {
                 self.visit.lagged();
+            }
+            if let Some(shown) = &mut self.shown {
+                shown.read(&piece.bytes);
             }
             let bytes = piece.bytes.len();
             downstream.write(piece.bytes, stuck(&mut self.stream, bytes)).await?;
@@ -143,6 +152,9 @@ impl Opened {
         let mut headers = hold::headers();
         headers.extend(permit);
         let begin = stream.told.split().freeze();
+        if let Some(shown) = &mut stream.shown {
+            shown.read(&begin);
+        }
         let downstream = Downstream::open(client, &headers, begin, KEEP_ALIVE, seat).await?;
         tokio::spawn(stream.write(downstream));
         Ok(())
