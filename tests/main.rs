@@ -23,6 +23,7 @@ mod mux_feeds;
 mod mux_hostile;
 mod mux_load;
 mod mux_origins;
+mod mux_page;
 mod mux_resume;
 mod origins_limits;
 mod plain;

@@ -212,7 +212,8 @@ mod tests {
         for part in ["\"state\":\"open\"", "\"events\":1", "\"kind\":\"x\"", "\"data\":\"hello\""] {
             assert!(seen.contains(part), "{part} in {seen}");
         }
-        assert_eq!(look(&HeaderMap::new()), "data: []\n\n");
+        let nobody = HeaderMap::new();
+        assert_eq!(look(&nobody), "data: []\n\n");
         along.forget("/a");
         assert!(look(&ann).contains("\"feeds\":{}"));
         drop(along);
