@@ -18,7 +18,8 @@
 //!
 //! let mut items = Vec::new();
 //! reader.next(&mut items).await?;
-//! let Item::Event { entry, .. } = &items[0] else { panic!() };
+//! // Whoever begins to read is told first how the feed's source does.
+//! let [Item::Status { .. }, Item::Event { entry, .. }] = &items[..] else { panic!() };
 //! assert_eq!(entry.frame().bytes(), "id: 17\ndata: hello\n\n");
 //!
 //! // Whoever comes back with the id of the last event he has, gets what he missed.

@@ -100,7 +100,7 @@ impl Reader {
     /// }
     /// reader.next(&mut items).await?;
     /// assert!(matches!(items[0], Item::Gap { missed: Some(1), .. }));
-    /// assert!(matches!(items[1], Item::Event { .. }));
+    /// assert!(matches!(items[2], Item::Event { .. }));
     /// # Ok::<(), sse_layer::feed::Lagged>(())
     /// # })?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())

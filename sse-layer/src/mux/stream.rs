@@ -30,7 +30,8 @@ const MAX_PIECE: usize = 64 * 1024;
 /// stream.add("/prices", "", |reader| reader.subscribe(&prices, Start::Live));
 /// prices.publish(Event::new().data("10.5"));
 /// let piece = stream.next().await;
-/// assert!(piece.bytes.starts_with(b"event: /prices\nid: "));
+/// let text = String::from_utf8_lossy(&piece.bytes);
+/// assert!(text.starts_with("event: mux/feed\n") && text.contains("\n\nevent: /prices\nid: "));
 /// assert_eq!(piece.events, 1);
 /// # });
 /// # Ok::<(), std::io::Error>(())

@@ -97,8 +97,11 @@ impl Group {
     pub(super) fn begin_batch(&mut self) {
         let batch = Batch::take(&mut self.due);
         self.end = batch.end.or(self.end);
+        // What only tells how the source does is nothing to write.
+        if batch.bytes() > 0 {
+            self.members.begin();
+        }
         self.batch = Some(batch);
-        self.members.begin();
     }
 
     /// The batch at hand has been written to all members.
