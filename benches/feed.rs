@@ -83,7 +83,7 @@ fn mux_tail(bencher: Bencher<'_, '_>) {
     let entry = || -> Arc<Entry> {
         feed.publish(frame(7));
         let items = reader.take(Waker::noop());
-        let Some(Item::Event { entry, .. }) = items.first() else { panic!("an event") };
+        let Some(Item::Event { entry, .. }) = items.last() else { panic!("an event") };
         Arc::clone(entry)
     };
     bencher.counter(ItemsCount::new(1_usize)).with_inputs(entry).bench_local_refs(|entry| {
