@@ -196,9 +196,8 @@ impl Writer {
     fn watch_silence(&mut self, slot: usize) {
         let Some(it) = self.slots.get(slot) else { return };
         let Some(patience) = it.patience() else { return };
-        let moment = it.quiet_since.saturating_add(patience);
-        let what = What::Silence;
-        self.timers.set(moment, Alarm { slot, born: it.born, what });
+        let moment = it.quiet_since.saturating_add(patience).max(self.now + 1);
+        self.timers.set(moment, Alarm { slot, born: it.born, what: What::Silence });
     }
 
     fn ring(&mut self, Alarm { slot, born, what }: Alarm) {
@@ -217,14 +216,7 @@ impl Writer {
         if !is_blocked && silence >= keep_alive - keep_alive / 10 {
             self.keep_alive(slot, KEEP_ALIVE);
         }
-        self.watch_silence_from_now(slot);
-    }
-
-    fn watch_silence_from_now(&mut self, slot: usize) {
-        let Some(it) = self.slots.get(slot) else { return };
-        let Some(patience) = it.patience() else { return };
-        let moment = (it.quiet_since + patience).max(self.now + 1);
-        self.timers.set(moment, Alarm { slot, born: it.born, what: What::Silence });
+        self.watch_silence(slot);
     }
 
     fn drain(&mut self, last_turn: Instant) {
