@@ -36,8 +36,9 @@ where
                 });
                 let mut good = origin.opened("/feed").await;
                 good.send("data: fine\n\n").await;
-                let log = proxy.log();
                 assert_eq!(last(&mut reader, "fine").await, "fine", "{stream}");
+                proxy.logged(told).await;
+                let log = proxy.log();
                 assert_eq!(log.matches(told).count(), 1, "{log}");
                 let grown = proxy.peak_memory().saturating_sub(before);
                 assert!(grown < BOUND, "{stream}: grown by {} KiB", grown >> 10);
@@ -101,6 +102,15 @@ async fn more_fields_than_anybody_needs() {
     survived("origin gone", |mut exchange| async move {
         exchange.raw(format!("{STREAM}{}\r\n", "X: y\r\n".repeat(2000))).await;
         exchange.gone().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn interim_answers_without_end() {
+    survived("more than 100 informational answers", |exchange| async move {
+        let hints = "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n";
+        for_ever(exchange, hints.repeat(1000).into_bytes()).await;
     })
     .await;
 }

@@ -8,14 +8,12 @@ use http::uri::{PathAndQuery, Scheme};
 use http::{HeaderMap, Method, StatusCode, Uri};
 use tokio::sync::mpsc;
 
+use super::interims::{Interim, Interims};
 use super::upload::Upload;
 use super::{Forward, OriginError, add_forwarded, copy_end_to_end};
 use crate::config::{Route, Upstream};
 use crate::request::{LAST_EVENT_ID, Request};
 use crate::router::upstream_path;
-
-/// An informational answer (1xx) that comes before the answer itself.
-pub(crate) type Interim = (StatusCode, HeaderMap);
 
 /// A request as an origin gets it, but for its body.
 pub(crate) struct Ask<'a> {
@@ -24,8 +22,7 @@ pub(crate) struct Ask<'a> {
     headers: HeaderMap,
     /// What the connection is to become.
     pub(super) upgrade: Option<HeaderValue>,
-    /// Where informational answers go.
-    interim: Option<mpsc::Sender<Interim>>,
+    pub(super) interims: Interims,
 }
 
 impl<'a> Ask<'a> {
@@ -50,7 +47,7 @@ impl<'a> Ask<'a> {
             version: request.version,
         };
         add_forwarded(&mut headers, &from);
-        Self { method, request, headers, upgrade: None, interim: None }
+        Self { method, request, headers, upgrade: None, interims: Interims::new(None) }
     }
 
     /// A GET of ours for the client, who may get a stream of events.
@@ -78,7 +75,7 @@ impl<'a> Ask<'a> {
 
     /// Has informational answers told.
     pub(crate) fn interim(mut self, told: mpsc::Sender<Interim>) -> Self {
-        self.interim = Some(told);
+        self.interims = Interims::new(Some(told));
         self
     }
 
@@ -116,12 +113,7 @@ impl<'a> Ask<'a> {
             headers.insert(UPGRADE, protocol.clone());
         }
         *request.headers_mut() = headers;
-        if let Some(told) = self.interim.clone() {
-            hyper::ext::on_informational(&mut request, move |answer| {
-                // More of them at once than fit are nothing that anybody waits for.
-                let _ = told.try_send((answer.status(), answer.headers().clone()));
-            });
-        }
+        self.interims.hear(&mut request);
         Ok(request)
     }
 
@@ -146,11 +138,9 @@ impl<'a> Ask<'a> {
         *request.uri_mut() = uri.build().map_err(unspeakable)?;
         let mut headers = self.headers.clone();
         headers.remove(HOST);
-        if headers.remove(EXPECT).is_some()
-            && let Some(told) = &self.interim
-        {
+        if headers.remove(EXPECT).is_some() {
             // Informational answers are not heard over HTTP/2, and the client waits for this one.
-            let _ = told.try_send((StatusCode::CONTINUE, HeaderMap::new()));
+            self.interims.tell(StatusCode::CONTINUE);
         }
         *request.headers_mut() = headers;
         Ok(request)

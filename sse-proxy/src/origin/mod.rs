@@ -9,6 +9,7 @@ mod group;
 mod head;
 mod health;
 mod intake;
+mod interims;
 mod origins;
 mod pool;
 mod probe;
@@ -19,10 +20,11 @@ mod upload;
 
 use std::fmt;
 
-pub(crate) use self::ask::{Ask, Interim};
+pub(crate) use self::ask::Ask;
 pub(crate) use self::forward::{Forward, add_forwarded, copy_end_to_end, copy_trailers, via};
 pub(crate) use self::head::{Answer, StreamHead};
 pub(crate) use self::intake::Intake;
+pub(crate) use self::interims::Interim;
 pub(crate) use self::origins::Origins;
 pub use self::probe::Probe;
 pub(crate) use self::response::Response;

@@ -131,7 +131,12 @@ async fn exchange(
             true => ask.http2(route, &member.upstream, member.pool.is_tls(), upload)?,
         };
         progress.made();
-        match answered(connection.send(request), first_byte, &progress).await? {
+        let answer = tokio::select! {
+            biased;
+            error = ask.interims.too_many() => return Err(error),
+            answer = answered(connection.send(request), first_byte, &progress) => answer?,
+        };
+        match answer {
             Ok(answer)
                 if answer.status() == StatusCode::SWITCHING_PROTOCOLS && ask.upgrade.is_none() =>
             {

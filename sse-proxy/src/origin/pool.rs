@@ -9,8 +9,9 @@ use std::task::Poll;
 use std::time::Duration;
 
 use hyper::body::Incoming;
-use hyper::client::conn::{http1, http2};
+use hyper::client::conn::{TrySendError, http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use super::OriginError;
@@ -60,7 +61,7 @@ pub(super) struct Pool {
 #[derive(Default)]
 struct State {
     /// HTTP/1 connections without a request, the oldest first.
-    idle: VecDeque<(http1::SendRequest<Upload>, Instant)>,
+    idle: VecDeque<(Http1, Instant)>,
     /// Whether somebody looks after the old ones.
     is_swept: bool,
     shared: Vec<Shared>,
@@ -75,8 +76,15 @@ struct Shared {
 
 /// A connection for one request.
 pub(super) enum Connection {
-    H1(http1::SendRequest<Upload>),
+    H1(Http1),
     H2(http2::SendRequest<Upload>, Slot),
+}
+
+/// A connection of HTTP/1.
+pub(super) struct Http1 {
+    send: http1::SendRequest<Upload>,
+    /// What reads and writes it.
+    task: AbortHandle,
 }
 
 /// A request that got no answer.
@@ -97,13 +105,38 @@ impl Connection {
         request: http::Request<Upload>,
     ) -> Result<http::Response<Incoming>, Unsent> {
         let sent = match self {
-            Self::H1(send) => send.try_send_request(request).await,
+            Self::H1(http1) => http1.send(request).await,
             Self::H2(send, _) => send.try_send_request(request).await,
         };
         sent.map_err(|mut unsent| Unsent {
             body: unsent.take_message().map(http::Request::into_body),
             error: OriginError::broken(&unsent.into_error()),
         })
+    }
+}
+
+impl Http1 {
+    /// Sends a request. The connection ends with this if it is dropped before there is an answer:
+    /// otherwise it would last as long as there are informational ones.
+    async fn send(
+        &mut self,
+        request: http::Request<Upload>,
+    ) -> Result<http::Response<Incoming>, TrySendError<http::Request<Upload>>> {
+        let mut unanswered = Unanswered(Some(&self.task));
+        let answer = self.send.try_send_request(request).await;
+        unanswered.0 = None;
+        answer
+    }
+}
+
+/// Ends a connection whose request is given up.
+struct Unanswered<'a>(Option<&'a AbortHandle>);
+
+impl Drop for Unanswered<'_> {
+    fn drop(&mut self) {
+        if let Some(task) = self.0 {
+            task.abort();
+        }
     }
 }
 
@@ -141,9 +174,9 @@ impl Pool {
             return Some(connection);
         }
         let mut state = self.lock();
-        state.idle.retain(|(send, _)| send.is_ready());
+        state.idle.retain(|(http1, _)| http1.send.is_ready());
         let latest = state.idle.pop_back_if(|(_, since)| since.elapsed() < most_idle);
-        latest.map(|(send, _)| Connection::H1(send))
+        latest.map(|(http1, _)| Connection::H1(http1))
     }
 
     /// Room on an HTTP/2 connection.
@@ -214,27 +247,27 @@ impl Pool {
     }
 
     /// Takes a connection back when its answer has been read.
-    pub(super) fn give_back(self: &Arc<Self>, mut send: http1::SendRequest<Upload>) {
-        if send.is_ready() {
-            return self.keep(send);
+    pub(super) fn give_back(self: &Arc<Self>, mut http1: Http1) {
+        if http1.send.is_ready() {
+            return self.keep(http1);
         }
         // The request may still be on its way.
         let pool = Arc::downgrade(self);
         tokio::spawn(async move {
-            if send.ready().await.is_ok()
+            if http1.send.ready().await.is_ok()
                 && let Some(pool) = pool.upgrade()
             {
-                pool.keep(send);
+                pool.keep(http1);
             }
         });
     }
 
-    fn keep(self: &Arc<Self>, send: http1::SendRequest<Upload>) {
+    fn keep(self: &Arc<Self>, http1: Http1) {
         let mut state = self.lock();
         if state.idle.len() >= MOST_IDLE {
             state.idle.pop_front();
         }
-        state.idle.push_back((send, Instant::now()));
+        state.idle.push_back((http1, Instant::now()));
         if !std::mem::replace(&mut state.is_swept, true) {
             tokio::spawn(sweep(Arc::downgrade(self)));
         }
@@ -258,7 +291,7 @@ impl Shared {
     }
 }
 
-async fn handshake(io: Box<dyn Io>) -> Result<http1::SendRequest<Upload>, OriginError> {
+async fn handshake(io: Box<dyn Io>) -> Result<Http1, OriginError> {
     let shaken = http1::Builder::new()
         // Some old servers do not know their fields otherwise.
         .title_case_headers(true)
@@ -269,8 +302,8 @@ async fn handshake(io: Box<dyn Io>) -> Result<http1::SendRequest<Upload>, Origin
         .allow_obsolete_multiline_headers_in_responses(true)
         .handshake(TokioIo::new(io));
     let (send, connection) = shaken.await.map_err(|error| OriginError::broken(&error))?;
-    tokio::spawn(async { drop(connection.with_upgrades().await) });
-    Ok(send)
+    let task = tokio::spawn(async { drop(connection.with_upgrades().await) }).abort_handle();
+    Ok(Http1 { send, task })
 }
 
 /// Closes connections that have been idle for too long, until there is none.
@@ -279,7 +312,7 @@ async fn sweep(pool: Weak<Pool>) {
         tokio::time::sleep(IDLE).await;
         let Some(pool) = pool.upgrade() else { return };
         let mut state = pool.lock();
-        state.idle.retain(|(send, since)| !send.is_closed() && since.elapsed() < IDLE);
+        state.idle.retain(|(http1, since)| !http1.send.is_closed() && since.elapsed() < IDLE);
         if state.idle.is_empty() {
             state.is_swept = false;
             return;

@@ -8,15 +8,13 @@ use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderMap, StatusCode, Version};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
-use hyper::client::conn::http1;
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::OriginError;
-use super::pool::{Connection, Pool, Slot};
-use super::upload::Upload;
+use super::pool::{Connection, Http1, Pool, Slot};
 
 /// An origin's answer: its head, and its body as it comes.
 ///
@@ -41,14 +39,14 @@ pub(crate) struct Response {
 
 /// What goes back when the answer has been read.
 pub(super) enum Lease {
-    H1(Option<http1::SendRequest<Upload>>, Arc<Pool>),
+    H1(Option<Http1>, Arc<Pool>),
     H2(#[expect(dead_code, reason = "counted while it lives")] Slot),
 }
 
 impl Lease {
     pub(super) fn new(connection: Connection, pool: &Arc<Pool>) -> Self {
         match connection {
-            Connection::H1(send) => Self::H1(Some(send), Arc::clone(pool)),
+            Connection::H1(http1) => Self::H1(Some(http1), Arc::clone(pool)),
             Connection::H2(_, slot) => Self::H2(slot),
         }
     }
@@ -127,8 +125,8 @@ impl Response {
     /// Has the connection of its own closed at the end. The next stream's origin is looked up and
     /// chosen anew.
     pub(super) fn close_after(&mut self) {
-        if let Lease::H1(send, _) = &mut self.lease {
-            *send = None;
+        if let Lease::H1(http1, _) = &mut self.lease {
+            *http1 = None;
         }
     }
 
@@ -183,10 +181,10 @@ impl Drop for Response {
     fn drop(&mut self) {
         if (self.ended || self.body.is_end_stream())
             && self.status != StatusCode::SWITCHING_PROTOCOLS
-            && let Lease::H1(send, pool) = &mut self.lease
-            && let Some(send) = send.take()
+            && let Lease::H1(http1, pool) = &mut self.lease
+            && let Some(http1) = http1.take()
         {
-            pool.give_back(send);
+            pool.give_back(http1);
         }
     }
 }
