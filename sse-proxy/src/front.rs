@@ -176,7 +176,7 @@ impl Front {
         } else if is_held(&route, &request) {
             Box::pin(hold::serve(client, feeds, route, request, seat)).await
         } else {
-            Box::pin(relay::serve(client, feeds, route, request, seat)).await
+            Box::pin(relay::serve(client, feeds, &places.hub, route, request, seat)).await
         }
     }
 }

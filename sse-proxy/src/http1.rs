@@ -31,8 +31,16 @@ pub(crate) enum Framing {
 impl Framing {
     /// The body's next piece, as it goes over the wire.
     pub(crate) fn frame(self, piece: &[u8]) -> Bytes {
+        self.frame_with(piece, false)
+    }
+
+    /// The same, with the body's end behind it if it is the last.
+    pub(crate) fn frame_with(self, piece: &[u8], is_last: bool) -> Bytes {
         let mut out = BytesMut::with_capacity(piece.len() + 16);
         self.frame_to(piece, &mut out);
+        if is_last && self == Self::Chunked {
+            out.extend_from_slice(LAST_CHUNK);
+        }
         out.freeze()
     }
 

@@ -8,9 +8,10 @@
 //!                          cut, mend) keep)     no queue)
 //! ```
 //!
-//! The HTTP/1 readers of shared feeds are written to by the `hub`: a thread per core that owns
-//! their sockets, reads each feed once for all who have everything of it, and writes them the same
-//! bytes. Any other stream is a task of its own with a `Downstream`.
+//! HTTP/1 readers are written to by the `hub`: a thread per core that owns their sockets. It reads
+//! each shared feed once for all who have everything of it, and writes them the same bytes; of a
+//! private stream it owns the origin's socket too, and passes on what comes (`passing`). Any other
+//! stream is a task of its own with a `Downstream`.
 //!
 //! Every request comes by `front`, which reads a plain HTTP/1 GET itself (`ask`) and leaves the rest
 //! to pingora's sessions. It asks `router` for its route, and sends
@@ -23,7 +24,8 @@
 //! - other methods, and GETs with a body, to `posts`: streams too, if the answer is one;
 //! - everything else to `plain`.
 //!
-//! Origins are asked over connections of our own (`origin`), HTTP/1 or HTTP/2. Trailers pass from
+//! Origins are asked over connections of our own (`origin`), HTTP/1 or HTTP/2; for a stream over
+//! HTTP/1, over a bare one (`origin::bare`) that can be handed to the hub. Trailers pass from
 //! origins to clients; those of a request do not, nor do informational answers (1xx) to clients of
 //! HTTP/2: pingora's sessions have none.
 //!
@@ -38,7 +40,7 @@
 //! | a reader behind its feed | `lag` | its stream ends; it comes back with its last id |
 //! | what our writers have yet to write | a quarter of `history` | the origin waits, for a second at the most |
 //! | what a socket did not take | the batch at hand, 64 KiB or one event | the reader goes on by itself |
-//! | a private stream | one piece of the origin's body | the origin waits for its client |
+//! | a private stream | what one read brought, one event | the origin waits for its client |
 //!
 //! `server` runs on pingora, `connection` is a stream of it, `session` and `client` are what is done
 //! with its sessions, `origin::group` chooses by its balancer; what answers requests names its
@@ -67,6 +69,7 @@ mod mux;
 mod numbers;
 mod origin;
 mod pace;
+mod passing;
 mod places;
 mod plain;
 mod posts;

@@ -53,8 +53,8 @@ pub(crate) async fn serve(
             let (headers, silence) = (head.headers(), route.keep_alive);
             let downstream =
                 Downstream::open_both_ways(session, sending, headers, silence, seat).await?;
-            let relay = Relay::new(downstream, feeds, route, &request);
-            let intake = relay.intake(&mut head, feeds);
+            let relay = Relay::new(downstream, feeds, route, &request, false);
+            let intake = relay.passing.intake(&mut head, feeds);
             Ok(relay.run(response, intake).await)
         }
         Ok(Answer::Other(response)) => {
@@ -106,7 +106,7 @@ async fn serve_early(
     let downstream =
         Downstream::open_both_ways(session, sending, &headers(), silence, seat).await?;
     let feeds = places.feeds.clone();
-    let relay = Relay::new(downstream, &feeds, Arc::clone(&route), &request);
+    let relay = Relay::new(downstream, &feeds, Arc::clone(&route), &request, false);
     Ok(answer_early(relay, feeds, route, request, upload).await)
 }
 
@@ -128,7 +128,7 @@ async fn answer_early(
     };
     match relay.downstream.wait(answer).await {
         Ok(Ok(Answer::Stream(response, mut head))) => {
-            let intake = relay.intake(&mut head, &feeds);
+            let intake = relay.passing.intake(&mut head, &feeds);
             relay.run(response, intake).await
         }
         Ok(Ok(Answer::Other(response))) => {
@@ -143,7 +143,7 @@ async fn answer_early(
             }
         }
         Ok(Err(error)) => {
-            let why = relay.failed(&error);
+            let why = relay.passing.failed(&error);
             relay.tell(failure(StatusCode::BAD_GATEWAY, None), why).await
         }
         Err(end) => relay.end(end, end).await,

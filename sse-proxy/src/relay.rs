@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use http::HeaderValue;
-use sse_layer::{Event, Frame, Repairs};
+use sse_layer::{Event, Repairs};
 use tokio::time::Instant;
 
 use crate::batch::Batch;
@@ -14,14 +14,15 @@ use crate::config::{Retry, Route};
 use crate::connection::Connection;
 use crate::downstream::{Downstream, End, jitter};
 use crate::feeds::Feeds;
+use crate::http1::Http1;
+use crate::hub::{From, Hub, Io, Newcomer, Private};
 use crate::limits::Seat;
 use crate::numbers::Numbers;
 use crate::origin::{Answer, Intake, OriginError, Response, StreamHead};
+use crate::passing::Passing;
 use crate::plain;
-use crate::record::Recorded;
 use crate::report::report_failure;
 use crate::request::{LAST_EVENT_ID, Request};
-use crate::source::for_clients;
 use crate::visit::Visit;
 
 /// Asks the origin what the client asked. `None` if the client went away before the answer.
@@ -60,13 +61,14 @@ fn has_our_id(route: &Route, request: &Request) -> bool {
 pub(crate) async fn serve(
     mut client: Client,
     feeds: Feeds,
+    hub: &Hub,
     route: Arc<Route>,
     request: Request,
     seat: Seat,
 ) -> pingora::Result<Option<Connection>> {
     match ask(&mut client, &feeds, &route, &request).await {
         Some(Ok(Answer::Stream(response, head))) => {
-            open(client, feeds, route, request, response, head, seat).await?;
+            open(client, feeds, hub, route, request, response, head, seat).await?;
             Ok(None)
         }
         Some(Ok(Answer::Other(response))) => Box::pin(plain::pass_to(client, response)).await,
@@ -79,13 +81,16 @@ pub(crate) async fn serve(
     }
 }
 
-/// Begins to pass the origin's stream on to its client, and leaves the rest to a task of its own.
+/// Begins to pass the origin's stream on to its client, and leaves the rest to the hub, or to a
+/// task of its own where more than two bare connections of HTTP/1 has to be looked after.
+#[expect(clippy::too_many_arguments, reason = "two sides, and what is known of them")]
 async fn open(
     client: Client,
     feeds: Feeds,
+    hub: &Hub,
     route: Arc<Route>,
     request: Request,
-    response: Response,
+    mut response: Response,
     mut head: StreamHead,
     seat: Seat,
 ) -> pingora::Result<()> {
@@ -99,48 +104,61 @@ async fn open(
         Event::new().comment("gap").encode(&mut begin);
     }
     let begin = begin.freeze();
-    let downstream =
-        Downstream::open(client, head.headers(), begin, route.keep_alive, seat).await?;
-    let mut relay = Relay::new(downstream, &feeds, route, &request);
-    if has_gap {
-        relay.visit.gap();
+    let taken = matches!(client, Client::Http1 { .. }).then(|| response.take_bare()).flatten();
+    match (client, taken) {
+        (Client::Http1 { connection, version, .. }, Some(taken)) => {
+            let http1 = Http1::open(connection, version, head.headers(), &begin).await?;
+            let passing = Passing::new(&feeds, Arc::clone(&route), &request);
+            let visit = visit(&passing, &request, has_gap);
+            let intake = passing.intake(&mut head, &feeds);
+            let (transport, framing) = http1.into_parts();
+            let sockets =
+                Io::new(transport).and_then(|io| Ok((io, Private::new(taken, intake, passing)?)));
+            let (io, private) = sockets.map_err(|error| {
+                pingora::Error::because(pingora::ErrorType::InternalError, "taking a socket", error)
+            })?;
+            let from = From::Origin(Box::new(private));
+            hub.adopt(Newcomer { io, framing, from, route, seat, visit });
+        }
+        (client, _) => {
+            let silence = route.keep_alive;
+            let downstream = Downstream::open(client, head.headers(), begin, silence, seat).await?;
+            let relay = Relay::new(downstream, &feeds, route, &request, has_gap);
+            let intake = relay.passing.intake(&mut head, &feeds);
+            tokio::spawn(relay.run(response, intake));
+        }
     }
-    let intake = relay.intake(&mut head, &feeds);
-    tokio::spawn(relay.run(response, intake));
     Ok(())
 }
 
-/// One origin stream on its way to its only client.
+fn visit(passing: &Passing, request: &Request, has_gap: bool) -> Visit {
+    let record = passing.record();
+    let mut visit = Visit::open(Arc::clone(&record.counts), Some(Arc::clone(record)), request);
+    if has_gap {
+        visit.gap();
+    }
+    visit
+}
+
+/// One origin stream on its way to its only client, as a task.
 pub(crate) struct Relay {
     pub(crate) downstream: Downstream,
+    pub(crate) passing: Passing,
     visit: Visit,
-    recorded: Recorded,
-    route: Arc<Route>,
-    /// What numbers the events, if that is to be done.
-    numbers: Option<Numbers>,
-    /// Nothing of the origin's has been passed on.
-    is_first: bool,
 }
 
 impl Relay {
-    /// For a client whose stream has been opened.
+    /// For a client whose stream has been opened. `has_gap`: it has been told of one.
     pub(crate) fn new(
         downstream: Downstream,
         feeds: &Feeds,
         route: Arc<Route>,
         request: &Request,
+        has_gap: bool,
     ) -> Self {
-        let recorded = feeds.records().open(&route, request, None);
-        let record = recorded.record();
-        let visit = Visit::open(Arc::clone(&record.counts), Some(Arc::clone(record)), request);
-        let numbers = route.repair.contains(Repairs::ADD_IDS).then(Numbers::new);
-        Self { downstream, visit, recorded, route, numbers, is_first: true }
-    }
-
-    /// What makes frames of the body that follows `head`.
-    pub(crate) fn intake(&self, head: &mut StreamHead, feeds: &Feeds) -> Intake {
-        let record = Arc::clone(self.recorded.record());
-        Intake::new(head, self.route.repair, feeds.event_bytes(), record)
+        let passing = Passing::new(feeds, route, request);
+        let visit = visit(&passing, request, has_gap);
+        Self { downstream, passing, visit }
     }
 
     /// Passes the origin's stream on to its client. Returns the connection if it can be used
@@ -173,10 +191,10 @@ impl Relay {
 
     /// Ends the client's stream as `end` asks for, which came about through `why`.
     pub(crate) async fn end(self, why: End, end: End) -> Option<Connection> {
-        let Self { downstream, visit, recorded, .. } = self;
+        let Self { downstream, visit, passing } = self;
         visit.end(why);
         let connection = downstream.end(end, None).await;
-        drop(recorded);
+        drop(passing);
         connection
     }
 
@@ -184,7 +202,7 @@ impl Relay {
     async fn pass_all(&mut self, response: &mut Response, intake: &mut Intake) -> Result<(), End> {
         loop {
             let chunk = self.downstream.wait(response.chunk()).await?;
-            match chunk.map_err(|error| self.failed(&error))? {
+            match chunk.map_err(|error| self.passing.failed(&error))? {
                 Some(chunk) => intake.push(chunk),
                 None => break,
             }
@@ -198,7 +216,9 @@ impl Relay {
     async fn write_frames(&mut self, intake: &mut Intake) -> Result<(), End> {
         let came = Instant::now();
         loop {
-            let batch = self.frames(intake).map_err(|error| self.failed(&error))?;
+            let mut batch = Batch::default();
+            let filled = self.passing.fill(&mut batch, intake);
+            filled.map_err(|error| self.passing.failed(&error))?;
             let events = batch.events();
             let frames = batch.into_bytes();
             let bytes = frames.len();
@@ -208,41 +228,5 @@ impl Relay {
             self.downstream.write(frames, std::future::pending()).await?;
             self.visit.wrote(events, bytes, Some(came));
         }
-    }
-
-    /// Some of the frames that have come, or nothing if there is none.
-    fn frames(&mut self, intake: &mut Intake) -> Result<Batch, OriginError> {
-        let mut batch = Batch::default();
-        while !batch.is_full()
-            && let Some(frame) = intake.next_frame()?
-        {
-            let frame = for_clients(&self.route, frame);
-            let is_event = frame.has_data();
-            let frame = self.numbered(frame);
-            if std::mem::take(&mut self.is_first) && frame.starts_with("\u{feff}".as_bytes()) {
-                // Standing first, this character would be taken for a mark and dropped.
-                batch.joined().extend_from_slice(b":\n");
-            }
-            if is_event { batch.push_event(frame) } else { batch.push(frame) }
-        }
-        Ok(batch)
-    }
-
-    fn numbered(&mut self, frame: Frame) -> Bytes {
-        match self.numbers.as_mut().and_then(|numbers| numbers.number(&frame)) {
-            Some(numbered) => {
-                self.recorded.repaired(Repairs::ADD_IDS);
-                numbered
-            }
-            None => frame.into_bytes(),
-        }
-    }
-
-    /// Tells that the origin has failed.
-    pub(crate) fn failed(&self, error: &OriginError) -> End {
-        self.recorded.failed(&error.to_string());
-        let (route, upstream) = (&self.route.path, &self.route.upstream);
-        tracing::warn!(%route, %upstream, %error, "stream broke off");
-        End::OriginFailed
     }
 }

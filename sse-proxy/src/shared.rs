@@ -17,7 +17,7 @@ use crate::downstream::{Downstream, End, KEEP_ALIVE, jitter};
 use crate::feeds::{Feeds, start_after};
 use crate::hold::{self, early_begin, is_held, may_begin_early, patience};
 use crate::http1::Http1;
-use crate::hub::{Hub, Io, Newcomer};
+use crate::hub::{From, Hub, Io, Newcomer};
 use crate::limits::Seat;
 use crate::request::Request;
 use crate::source::Opening;
@@ -70,7 +70,7 @@ pub(crate) async fn serve(
             None if is_held(&route, &request) => {
                 return Box::pin(hold::serve(client, feeds, route, request, seat)).await;
             }
-            None => return Box::pin(relay::serve(client, feeds, route, request, seat)).await,
+            None => return Box::pin(relay::serve(client, feeds, hub, route, request, seat)).await,
         },
         Opening::Failed | Opening::Pending if may_begin_early => {
             (Arc::new(hold::headers()), Some(early_begin(&route)))
@@ -123,9 +123,7 @@ pub(crate) async fn serve(
         hub.adopt(Newcomer {
             io,
             framing,
-            feed: joined.feed,
-            pace: joined.pace,
-            reader,
+            from: From::Feed { feed: joined.feed, pace: joined.pace, reader },
             route,
             seat,
             visit,

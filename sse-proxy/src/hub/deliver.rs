@@ -68,10 +68,8 @@ impl Writer {
 
     /// A member whose socket did not take the batch at hand whole goes on by itself.
     fn fall_behind(&mut self, number: usize, rest: Bytes) {
-        let Some(group) = self.slots.get(number).and_then(|slot| self.groups.get(slot.group))
-        else {
-            return;
-        };
+        let group = self.slots.get(number).and_then(|slot| slot.group);
+        let Some(group) = group.and_then(|group| self.groups.get(group)) else { return };
         let mut alone = self.on_its_own(number, group);
         alone.rest = rest;
         alone.is_blocked = true;
@@ -81,8 +79,9 @@ impl Writer {
         let Place::Member(place) = std::mem::replace(&mut slot.place, Place::Alone(alone)) else {
             return;
         };
-        let group = slot.group;
-        self.give_up(group, place);
+        if let Some(group) = slot.group {
+            self.give_up(group, place);
+        }
         if has_lagged {
             return self.end(number, End::Lagged);
         }
@@ -91,8 +90,8 @@ impl Writer {
 
     /// Takes a slot from its group's members.
     pub(super) fn leave_group(&mut self, slot: &Slot) {
-        if let Place::Member(place) = slot.place {
-            self.give_up(slot.group, place);
+        if let (Place::Member(place), Some(group)) = (&slot.place, slot.group) {
+            self.give_up(group, *place);
         }
     }
 
@@ -168,8 +167,8 @@ impl Writer {
     fn join(&mut self, number: usize) -> bool {
         let Some(slot) = self.slots.get_mut(number) else { return false };
         let Place::Alone(alone) = &mut slot.place else { return false };
-        let Some(group) = self.groups.get_mut(slot.group) else { return false };
-        let number_of_group = slot.group;
+        let Some(number_of_group) = slot.group else { return false };
+        let Some(group) = self.groups.get_mut(number_of_group) else { return false };
         match group.may_join(&mut alone.reader) {
             Joining::Joined => {
                 slot.place = Place::Member(group.members.add(number));
@@ -193,7 +192,8 @@ impl Writer {
 
     /// There is room in a slot's socket.
     pub(super) fn write_rest(&mut self, number: usize) {
-        let Some(alone) = self.slots.get_mut(number).and_then(Slot::alone) else { return };
+        let Some(slot) = self.slots.get_mut(number) else { return };
+        let Place::Alone(alone) = &mut slot.place else { return self.write_private(number) };
         if !std::mem::replace(&mut alone.is_blocked, false) {
             return;
         }
@@ -234,6 +234,12 @@ impl Writer {
                 Place::Alone(alone) => {
                     alone.rest = rest;
                     alone.is_blocked = true;
+                    self.await_room(number, true);
+                }
+                Place::Private(private) => {
+                    private.rest = rest;
+                    private.is_blocked = true;
+                    private.is_rest_idle = true;
                     self.await_room(number, true);
                 }
             },

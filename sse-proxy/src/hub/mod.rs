@@ -1,4 +1,4 @@
-//! [`Hub`]: writes the streams of all HTTP/1 readers of shared feeds.
+//! [`Hub`]: writes the streams of all HTTP/1 readers, of shared feeds and of private ones.
 //!
 //! A task per reader would be woken for each event, look at the feed, and find there what all the
 //! others find. So a few threads, one for each core, own the readers' sockets instead:
@@ -13,6 +13,9 @@
 //! take a batch whole, reads on by itself from just where it stands, and joins the group (again)
 //! when there is nothing more for it and for the group.
 //!
+//! A private stream is a slot with a [`Private`] side: the socket of an origin of its own, which is
+//! read from whenever the client's takes what has come. Between two events there is no buffer for it.
+//!
 //! Nothing is queued for a reader but the batch that its socket did not take; how far it may fall
 //! behind is the feed's bound on lag.
 
@@ -22,8 +25,11 @@ mod group;
 mod io;
 mod mailbox;
 mod members;
+mod pass;
+mod private;
 mod slot;
 mod timers;
+mod upstream;
 mod writer;
 
 use std::sync::Arc;
@@ -31,7 +37,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 pub(crate) use self::io::Io;
 use self::mailbox::{Letter, Mailbox};
-pub(crate) use self::slot::Newcomer;
+pub(crate) use self::private::Private;
+pub(crate) use self::slot::{From, Newcomer};
 use self::writer::Writer;
 use crate::drain::Drain;
 use crate::start::StartError;

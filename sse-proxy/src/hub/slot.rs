@@ -6,10 +6,12 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use mio::Token;
 use sse_layer::Event;
 use sse_layer::feed::{Feed, Item, Lagged, Reader};
 
 use super::io::Io;
+use super::private::Private;
 use super::timers::Moment;
 use crate::config::Route;
 use crate::downstream::{DRAIN_RETRY, End, jitter};
@@ -26,20 +28,26 @@ const KEEP_ALIVE_JITTER: f64 = 0.1;
 pub(crate) struct Newcomer {
     pub(crate) io: Io,
     pub(crate) framing: Framing,
-    pub(crate) feed: Feed,
-    pub(crate) pace: Arc<Pace>,
-    pub(crate) reader: Reader,
+    pub(crate) from: From,
     pub(crate) route: Arc<Route>,
     pub(crate) seat: Seat,
     pub(crate) visit: Visit,
+}
+
+/// Where a reader's events come from.
+pub(crate) enum From {
+    /// A feed that others read too.
+    Feed { feed: Feed, pace: Arc<Pace>, reader: Reader },
+    /// An origin of its own.
+    Origin(Box<Private>),
 }
 
 /// One reader's stream.
 pub(super) struct Slot {
     pub(super) io: Io,
     pub(super) framing: Framing,
-    /// The readers of the same feed.
-    pub(super) group: usize,
+    /// The readers of the same feed, if it reads one.
+    pub(super) group: Option<usize>,
     pub(super) place: Place,
     /// Tells it from another that had the same number before.
     pub(super) born: u32,
@@ -56,6 +64,8 @@ pub(super) enum Place {
     Member(usize),
     /// By itself.
     Alone(Box<Alone>),
+    /// From an origin of its own.
+    Private(Box<Private>),
 }
 
 /// A slot that has not got everything that its group has.
@@ -117,19 +127,43 @@ impl Slot {
     pub(super) fn new(
         io: Io,
         (framing, route, seat, visit): (Framing, Arc<Route>, Seat, Visit),
-        group: usize,
-        alone: Box<Alone>,
+        group: Option<usize>,
+        place: Place,
         born: u32,
         now: Moment,
     ) -> Self {
-        let place = Place::Alone(alone);
         Self { io, framing, group, place, born, quiet_since: now, route, visit, _seat: seat }
     }
 
     pub(super) fn alone(&mut self) -> Option<&mut Alone> {
         match &mut self.place {
             Place::Alone(alone) => Some(alone),
-            Place::Member(_) => None,
+            Place::Member(_) | Place::Private(_) => None,
+        }
+    }
+
+    pub(super) fn private(&mut self) -> Option<&mut Private> {
+        match &mut self.place {
+            Place::Private(private) => Some(private),
+            Place::Member(_) | Place::Alone(_) => None,
+        }
+    }
+
+    /// Whether its socket takes nothing for now.
+    pub(super) fn is_blocked(&self) -> bool {
+        match &self.place {
+            Place::Member(_) => false,
+            Place::Alone(alone) => alone.is_blocked,
+            Place::Private(private) => private.is_blocked,
+        }
+    }
+
+    /// Whether it is given up if it goes on taking nothing. A private stream's origin waits for
+    /// its client.
+    pub(super) fn is_given_up(&self) -> bool {
+        match &self.place {
+            Place::Private(private) => private.is_blocked && private.is_rest_idle,
+            Place::Member(_) | Place::Alone(_) => self.is_blocked(),
         }
     }
 
@@ -155,11 +189,12 @@ impl Slot {
             End::OriginEnded => {}
             End::Left | End::Lagged | End::OriginFailed => return,
         }
-        if self.alone().is_some_and(|alone| alone.is_blocked) {
+        if self.is_blocked() {
             // In the midst of something: it cannot end in good order.
             return;
         }
-        if self.framing == Framing::Chunked {
+        let is_over = self.private().is_some_and(|private| private.is_over);
+        if self.framing == Framing::Chunked && !is_over {
             last.extend_from_slice(LAST_CHUNK);
         }
         let mut last = last.freeze();
@@ -167,6 +202,21 @@ impl Slot {
             self.io.finish();
         }
     }
+}
+
+/// The token of a slot's client.
+pub(super) const fn client_token(slot: usize) -> Token {
+    Token(slot * 2)
+}
+
+/// The token of a slot's own origin.
+pub(super) const fn origin_token(slot: usize) -> Token {
+    Token(slot * 2 + 1)
+}
+
+/// The slot that a token is for, and whether it is that of its own origin.
+pub(super) const fn of_token(Token(token): Token) -> (usize, bool) {
+    (token / 2, token % 2 == 1)
 }
 
 /// A duration in whole milliseconds.

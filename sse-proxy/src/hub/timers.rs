@@ -31,6 +31,8 @@ pub(super) enum What {
     Silence,
     /// It is its turn to end.
     Turn,
+    /// Whether its own origin has been silent for too long.
+    Unheard,
 }
 
 impl Timers {

@@ -5,7 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mio::{Events, Poll as Selector, Token};
+use mio::{Events, Poll as Selector};
 use slab::Slab;
 use sse_layer::feed::Feed;
 use tokio::time::Instant;
@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::group::Group;
 use super::io::Presence;
 use super::mailbox::{Key, LETTERS, Letter, Mailbox};
-use super::slot::{Alone, Newcomer, Slot};
+use super::slot::{Alone, From, Newcomer, Place, Slot, client_token, of_token};
 use super::timers::{Alarm, Moment, Timers, What};
 use crate::config::Route;
 use crate::downstream::{End, KEEP_ALIVE};
@@ -24,16 +24,24 @@ use crate::shared::lag;
 /// How many events of sockets are looked at in one go.
 const EVENTS: usize = 1024;
 
-/// A thread that writes the streams of many readers. What it does for them is in `deliver`.
+/// How much is read at once from a private stream's origin.
+const ROOM: usize = 64 << 10;
+
+/// A thread that writes the streams of many readers. What it does for those of feeds is in
+/// `deliver`, and for private ones in `pass`.
 pub(super) struct Writer {
-    selector: Selector,
+    pub(super) selector: Selector,
     mailbox: Arc<Mailbox>,
     pub(super) slots: Slab<Slot>,
     pub(super) groups: Slab<Group>,
     group_of: HashMap<Feed, usize>,
     /// The groups that have something to write.
     pub(super) queue: VecDeque<usize>,
-    timers: Timers,
+    /// The slots whose own origins have more to read.
+    pub(super) unread: VecDeque<usize>,
+    /// Where what comes from origins is read to.
+    pub(super) room: Box<[u8]>,
+    pub(super) timers: Timers,
     pub(super) now: Moment,
     /// How many slots there ever were, as far as it fits.
     born: u32,
@@ -52,6 +60,8 @@ impl Writer {
             groups: Slab::new(),
             group_of: HashMap::new(),
             queue: VecDeque::new(),
+            unread: VecDeque::new(),
+            room: vec![0; ROOM].into(),
             timers: Timers::new(),
             now: 0,
             born: 0,
@@ -65,8 +75,8 @@ impl Writer {
         let mut events = Events::with_capacity(EVENTS);
         let mut letters = Vec::new();
         loop {
-            let wait =
-                if self.queue.is_empty() { self.timers.wait() } else { Some(Duration::ZERO) };
+            let is_idle = self.queue.is_empty() && self.unread.is_empty();
+            let wait = if is_idle { self.timers.wait() } else { Some(Duration::ZERO) };
             if let Err(error) = self.selector.poll(&mut events, wait)
                 && error.kind() != io::ErrorKind::Interrupted
             {
@@ -74,8 +84,10 @@ impl Writer {
             }
             self.now = self.timers.now();
             for event in events.iter().filter(|event| event.token() != LETTERS) {
-                let Token(slot) = event.token();
-                self.look(slot, event.is_readable(), event.is_writable());
+                match of_token(event.token()) {
+                    (slot, false) => self.look(slot, event.is_readable(), event.is_writable()),
+                    (slot, true) => self.hear(slot, event.is_read_closed() || event.is_error()),
+                }
             }
             self.mailbox.take(&mut letters);
             for letter in letters.drain(..) {
@@ -91,6 +103,11 @@ impl Writer {
             for _ in 0..self.queue.len() {
                 if let Some(group) = self.queue.pop_front() {
                     self.run_group(group);
+                }
+            }
+            for _ in 0..self.unread.len() {
+                if let Some(slot) = self.unread.pop_front() {
+                    self.pass(slot);
                 }
             }
             while let Some(alarm) = self.timers.next(self.now) {
@@ -111,23 +128,28 @@ impl Writer {
     }
 
     fn adopt(&mut self, newcomer: Newcomer) {
-        let Newcomer { mut io, framing, feed, pace, reader, route, seat, visit } = newcomer;
-        let group = self.group(&feed, &pace, &route, visit.counts());
-        let entry = self.slots.vacant_entry();
-        let slot = entry.key();
-        if let Err(error) = io.register(self.selector.registry(), Token(slot)) {
+        let Newcomer { mut io, framing, from, route, seat, visit } = newcomer;
+        let slot = self.slots.vacant_key();
+        if let Err(error) = io.register(self.selector.registry(), client_token(slot)) {
             return tracing::warn!(%error, "a reader's socket cannot be watched");
         }
+        let (group, place) = match from {
+            From::Feed { feed, pace, reader } => {
+                let group = self.group(&feed, &pace, &route, visit.counts());
+                if let Some(group) = self.groups.get_mut(group) {
+                    group.users += 1;
+                }
+                let alone = Alone::new(reader, self.mailbox.waker(Key::Slot(slot)));
+                (Some(group), Place::Alone(alone))
+            }
+            From::Origin(private) => (None, Place::Private(private)),
+        };
         self.born = self.born.wrapping_add(1);
-        let alone = Alone::new(reader, self.mailbox.waker(Key::Slot(slot)));
         let parts = (framing, route, seat, visit);
-        entry.insert(Slot::new(io, parts, group, alone, self.born, self.now));
-        if let Some(group) = self.groups.get_mut(group) {
-            group.users += 1;
-        }
+        self.slots.insert(Slot::new(io, parts, group, place, self.born, self.now));
         self.watch_silence(slot);
         self.set_turn(slot);
-        self.catch_up(slot);
+        if group.is_some() { self.catch_up(slot) } else { self.listen(slot) }
     }
 
     /// The group of a feed's readers.
@@ -165,7 +187,7 @@ impl Writer {
     /// Has the writer told when a slot's socket takes something again, or no longer.
     pub(super) fn await_room(&mut self, slot: usize, wanted: bool) {
         if let Some(it) = self.slots.get_mut(slot)
-            && it.io.await_room(self.selector.registry(), Token(slot), wanted).is_err()
+            && it.io.await_room(self.selector.registry(), client_token(slot), wanted).is_err()
         {
             self.end(slot, End::Left);
         }
@@ -181,9 +203,13 @@ impl Writer {
         let Some(mut slot) = self.slots.try_remove(number) else { return };
         slot.finish(end);
         slot.io.deregister(self.selector.registry());
+        if let Some(private) = slot.private() {
+            private.upstream.deregister(self.selector.registry());
+        }
         self.leave_group(&slot);
-        let number = slot.group;
+        let group = slot.group;
         slot.visit.end(end);
+        let Some(number) = group else { return };
         let Some(group) = self.groups.get_mut(number) else { return };
         group.users -= 1;
         if group.users == 0 {
@@ -202,13 +228,15 @@ impl Writer {
 
     fn ring(&mut self, Alarm { slot, born, what }: Alarm) {
         let Some(it) = self.slots.get_mut(slot).filter(|slot| slot.born == born) else { return };
-        if what == What::Turn {
-            return self.end(slot, End::Drained);
+        match what {
+            What::Turn => return self.end(slot, End::Drained),
+            What::Unheard => return self.unheard(slot),
+            What::Silence => {}
         }
         let keep_alive = super::slot::millis(it.route.keep_alive);
         let silence = self.now.saturating_sub(it.quiet_since);
-        let is_blocked = it.alone().is_some_and(|alone| alone.is_blocked);
-        if is_blocked && silence >= 2 * keep_alive {
+        let is_blocked = it.is_blocked();
+        if it.is_given_up() && silence >= 2 * keep_alive {
             // It has not taken a byte for that long.
             return self.end(slot, End::Lagged);
         }

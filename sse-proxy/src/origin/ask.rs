@@ -23,6 +23,8 @@ pub(crate) struct Ask<'a> {
     /// What the connection is to become.
     pub(super) upgrade: Option<HeaderValue>,
     pub(super) interims: Interims,
+    /// Whether a stream of events is asked for, which its connection is not used after.
+    pub(super) is_for_stream: bool,
 }
 
 impl<'a> Ask<'a> {
@@ -47,7 +49,8 @@ impl<'a> Ask<'a> {
             version: request.version,
         };
         add_forwarded(&mut headers, &from);
-        Self { method, request, headers, upgrade: None, interims: Interims::new(None) }
+        let interims = Interims::new(None);
+        Self { method, request, headers, upgrade: None, interims, is_for_stream: false }
     }
 
     /// A GET of ours for the client, who may get a stream of events.
@@ -55,6 +58,7 @@ impl<'a> Ask<'a> {
         let mut ask = Self::new(Method::GET, request);
         ask.headers.remove(CONTENT_LENGTH);
         if request.wants_events() {
+            ask.is_for_stream = true;
             // A coding would only have to be undone here, and many origins' hold events back.
             ask.headers.remove(ACCEPT_ENCODING);
             ask.headers.remove(TE);

@@ -7,23 +7,18 @@ use std::time::Duration;
 use http::Uri;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::connect::dns::GaiResolver;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::UnixStream;
 use tower_service::Service;
 
 use super::OriginError;
 use super::tls::Verifying;
+use super::wire::Wire;
 use crate::config::{Place, Protocol, Upstream, UpstreamTls};
 use crate::start::StartError;
 
 /// After how long a silent connection is asked whether it still lives, so that an origin that
 /// vanished without a word is noticed in the end.
 const PROBE_AFTER: Duration = Duration::from_secs(30);
-
-/// A connection.
-pub(super) trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
-
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
 
 /// Makes connections to one upstream.
 pub(super) struct Dialer {
@@ -78,13 +73,16 @@ impl Dialer {
     }
 
     /// Connects. Returns the connection, and whether HTTP/2 is spoken over it.
-    pub(super) async fn dial(&self, http1_only: bool) -> Result<(Box<dyn Io>, bool), OriginError> {
+    pub(super) async fn dial(&self, http1_only: bool) -> Result<(Wire, bool), OriginError> {
         let connect = async {
-            let io = self.open().await?;
-            let Some(tls) = &self.tls else { return Ok((io, self.speaks_http2)) };
-            let io = tls.shake(io, http1_only).await?;
-            let speaks_http2 = io.get_ref().1.alpn_protocol() == Some(b"h2");
-            Ok((Box::new(io) as Box<dyn Io>, speaks_http2))
+            match (self.open().await?, &self.tls) {
+                (Wire::Tcp(tcp), Some(tls)) => {
+                    let tls = tls.shake(tcp, http1_only).await?;
+                    let speaks_http2 = tls.get_ref().1.alpn_protocol() == Some(b"h2");
+                    Ok((Wire::Tls(Box::new(tls)), speaks_http2))
+                }
+                (wire, _) => Ok((wire, self.speaks_http2)),
+            }
         };
         let connected = match self.timeout {
             Some(limit) => tokio::time::timeout(limit, connect).await,
@@ -97,13 +95,13 @@ impl Dialer {
     }
 
     /// Connects, and no more.
-    pub(super) async fn open(&self) -> io::Result<Box<dyn Io>> {
+    pub(super) async fn open(&self) -> io::Result<Wire> {
         Ok(match &self.target {
-            Target::Unix(socket) => Box::new(UnixStream::connect(socket).await?),
+            Target::Unix(socket) => Wire::Unix(UnixStream::connect(socket).await?),
             Target::Tcp(connector, uri) => {
                 let connected = connector.clone().call(uri.clone()).await;
                 let connected = connected.map_err(|error| io::Error::other(with_causes(&error)))?;
-                Box::new(connected.into_inner())
+                Wire::Tcp(connected.into_inner())
             }
         })
     }

@@ -30,7 +30,7 @@ impl Checks {
             return member.pool.dialer().dial(false).await.map(drop);
         };
         // Over HTTP/2 checks go the way that everything goes.
-        let mut connection = member.pool.new_or_shared().await?;
+        let mut connection = member.pool.new_or_shared().await?.ready().await?;
         let mut request = http::Request::new(Upload::none());
         let authority = member.upstream.authority();
         let unspeakable = |error: &dyn std::error::Error| OriginError::broken(error);

@@ -1,6 +1,8 @@
 //! The way to an origin: connect, ask, and make sense of the answer.
 
 mod ask;
+mod bare;
+mod body;
 mod charset;
 mod decode;
 mod dial;
@@ -17,18 +19,22 @@ mod response;
 mod sniff;
 mod tls;
 mod upload;
+mod wire;
 
 use std::fmt;
 
 pub(crate) use self::ask::Ask;
+pub(crate) use self::bare::Bare;
+pub(crate) use self::body::Body;
 pub(crate) use self::forward::{Forward, add_forwarded, copy_end_to_end, copy_trailers, via};
 pub(crate) use self::head::{Answer, StreamHead};
 pub(crate) use self::intake::Intake;
 pub(crate) use self::interims::Interim;
 pub(crate) use self::origins::Origins;
 pub use self::probe::Probe;
-pub(crate) use self::response::Response;
+pub(crate) use self::response::{Response, Taken};
 pub(crate) use self::upload::{Piece, Upload};
+pub(crate) use self::wire::Wire;
 
 /// Why an origin gave no answer, or not the whole of it.
 #[derive(Debug)]
@@ -52,7 +58,12 @@ impl OriginError {
         Self::TooLong(error.to_string())
     }
 
-    fn broken(error: &dyn std::error::Error) -> Self {
+    /// It switched to another protocol.
+    fn unasked_switch() -> Self {
+        Self::Broken("it switched protocols without being asked to".to_owned())
+    }
+
+    pub(crate) fn broken(error: &dyn std::error::Error) -> Self {
         Self::Broken(dial::with_causes(error))
     }
 }

@@ -6,15 +6,17 @@ use std::time::Duration;
 
 use http::StatusCode;
 use hyper::body::Incoming;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::OriginError;
 use super::ask::Ask;
+use super::bare::Bare;
 use super::group::{Group, Member};
 use super::pool::{Connection, Unsent};
 use super::probe::Probe;
 use super::response::{Lease, Response};
 use super::upload::{Progress, Upload};
+use super::wire::Wire;
 use crate::config::{Host, PathPattern, Route};
 use crate::request::Request;
 use crate::start::StartError;
@@ -79,7 +81,12 @@ impl Origins {
         while let Some(member) = group.next(&tried) {
             match connect(member, ask).await {
                 Ok((connection, is_used)) => {
-                    let answer = exchange(route, member, connection, is_used, ask, body).await;
+                    let answer = match connection {
+                        Connection::Bare(wire) if ask.is_for_stream => {
+                            exchange_bare(route, member, wire, ask).await
+                        }
+                        connection => exchange(route, member, connection, is_used, ask, body).await,
+                    };
                     return answer.map(|answer| answer.holding(room));
                 }
                 Err(error) => failure = Some(error),
@@ -103,10 +110,31 @@ async fn connect(member: &Member, ask: &Ask<'_>) -> Result<(Connection, bool), O
     if ask.upgrade.is_some() {
         return Ok((member.pool.fresh(true).await?, false));
     }
-    match member.pool.used(ask.is_idempotent()) {
+    let used = match ask.is_for_stream {
+        true => member.pool.shared(),
+        false => member.pool.used(ask.is_idempotent()),
+    };
+    match used {
         Some(connection) => Ok((connection, true)),
         None => Ok((member.pool.new_or_shared().await?, false)),
     }
+}
+
+/// Sends a request for a stream over a new connection of HTTP/1, and waits for the head of the
+/// answer.
+async fn exchange_bare(
+    route: &Route,
+    member: &Member,
+    wire: Wire,
+    ask: &Ask<'_>,
+) -> Result<Response, OriginError> {
+    let request = ask.http1(route, &member.upstream, Upload::none())?;
+    let answer = Bare::ask(wire, &request);
+    let answer = match nonzero(route.timeouts.first_byte) {
+        Some(limit) => timeout(limit, answer).await.map_err(|_| OriginError::Silent)?,
+        None => answer.await,
+    };
+    Ok(Response::bare(answer?, nonzero(route.timeouts.idle)))
 }
 
 /// Sends a request over a connection, and waits for the head of the answer.
@@ -121,6 +149,7 @@ async fn exchange(
     ask: &Ask<'_>,
     body: Upload,
 ) -> Result<Response, OriginError> {
+    connection = connection.ready().await?;
     let (progress, has_no_body) = (body.progress(), body.is_none());
     let first_byte = nonzero(route.timeouts.first_byte);
     let mut body = Some(body);
@@ -140,8 +169,7 @@ async fn exchange(
             Ok(answer)
                 if answer.status() == StatusCode::SWITCHING_PROTOCOLS && ask.upgrade.is_none() =>
             {
-                let why = "it switched protocols without being asked to";
-                return Err(OriginError::Broken(why.to_owned()));
+                return Err(OriginError::unasked_switch());
             }
             Ok(answer) => {
                 let lease = Lease::new(connection, &member.pool);
@@ -151,7 +179,7 @@ async fn exchange(
             Err(_) if is_used && has_no_body && ask.is_idempotent() => {}
             Err(unsent) => return Err(unsent.error),
         }
-        connection = member.pool.fresh(false).await?;
+        connection = member.pool.fresh(false).await?.ready().await?;
         is_used = false;
     }
 }

@@ -15,8 +15,9 @@ use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use super::OriginError;
-use super::dial::{Dialer, Io};
+use super::dial::Dialer;
 use super::upload::Upload;
+use super::wire::Wire;
 
 /// How long an idle connection is kept for the next request.
 const IDLE: Duration = Duration::from_secs(60);
@@ -45,8 +46,8 @@ const PING_EVERY: Duration = Duration::from_secs(30);
 const PING_PATIENCE: Duration = Duration::from_secs(15);
 
 /// Bounds on the head of an origin's answer.
-const HEAD_BYTES: usize = 64 << 10;
-const HEAD_FIELDS: usize = 256;
+pub(super) const HEAD_BYTES: usize = 64 << 10;
+pub(super) const HEAD_FIELDS: usize = 256;
 
 /// The connections to one upstream.
 pub(super) struct Pool {
@@ -76,6 +77,8 @@ struct Shared {
 
 /// A connection for one request.
 pub(super) enum Connection {
+    /// A new one of HTTP/1, as it is.
+    Bare(Wire),
     H1(Http1),
     H2(http2::SendRequest<Upload>, Slot),
 }
@@ -99,6 +102,14 @@ impl Connection {
         matches!(self, Self::H2(..))
     }
 
+    /// The connection, ready to [send](Self::send) any request.
+    pub(super) async fn ready(self) -> Result<Self, OriginError> {
+        match self {
+            Self::Bare(wire) => handshake(wire).await.map(Self::H1),
+            ready => Ok(ready),
+        }
+    }
+
     /// Sends a request, and returns when the head of the answer has come.
     pub(super) async fn send(
         &mut self,
@@ -107,6 +118,10 @@ impl Connection {
         let sent = match self {
             Self::H1(http1) => http1.send(request).await,
             Self::H2(send, _) => send.try_send_request(request).await,
+            Self::Bare(_) => {
+                let error = OriginError::Broken("the connection is not ready".to_owned());
+                return Err(Unsent { error, body: Some(request.into_body()) });
+            }
         };
         sent.map_err(|mut unsent| Unsent {
             body: unsent.take_message().map(http::Request::into_body),
@@ -180,7 +195,7 @@ impl Pool {
     }
 
     /// Room on an HTTP/2 connection.
-    fn shared(&self) -> Option<Connection> {
+    pub(super) fn shared(&self) -> Option<Connection> {
         let mut state = self.lock();
         state.shared.retain(|connection| !connection.send.is_closed());
         state.shared.iter().find_map(Shared::enter)
@@ -200,17 +215,17 @@ impl Pool {
 
     /// A new connection.
     pub(super) async fn fresh(&self, http1_only: bool) -> Result<Connection, OriginError> {
-        let (io, speaks_http2) = self.dialer.dial(http1_only).await?;
+        let (wire, speaks_http2) = self.dialer.dial(http1_only).await?;
         if !http1_only {
             self.chose_http2.store(speaks_http2, Ordering::Relaxed);
         }
         match speaks_http2 {
-            true => self.share(io).await,
-            false => handshake(io).await.map(Connection::H1),
+            true => self.share(wire).await,
+            false => Ok(Connection::Bare(wire)),
         }
     }
 
-    async fn share(&self, io: Box<dyn Io>) -> Result<Connection, OriginError> {
+    async fn share(&self, wire: Wire) -> Result<Connection, OriginError> {
         let shaken = http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
             .initial_stream_window_size(STREAM_WINDOW)
@@ -219,7 +234,7 @@ impl Pool {
             .max_header_list_size(u32::try_from(HEAD_BYTES).unwrap_or(u32::MAX))
             .keep_alive_interval(PING_EVERY)
             .keep_alive_timeout(PING_PATIENCE)
-            .handshake(TokioIo::new(io));
+            .handshake(TokioIo::new(wire));
         let (send, mut connection) = shaken.await.map_err(|error| OriginError::broken(&error))?;
         // Otherwise many requests at once would each take a connection of their own.
         let told = poll_fn(|cx| match Pin::new(&mut connection).poll(cx) {
@@ -291,7 +306,7 @@ impl Shared {
     }
 }
 
-async fn handshake(io: Box<dyn Io>) -> Result<Http1, OriginError> {
+async fn handshake(wire: Wire) -> Result<Http1, OriginError> {
     let shaken = http1::Builder::new()
         // Some old servers do not know their fields otherwise.
         .title_case_headers(true)
@@ -300,7 +315,7 @@ async fn handshake(io: Box<dyn Io>) -> Result<Http1, OriginError> {
         // What every browser takes.
         .allow_spaces_after_header_name_in_responses(true)
         .allow_obsolete_multiline_headers_in_responses(true)
-        .handshake(TokioIo::new(io));
+        .handshake(TokioIo::new(wire));
     let (send, connection) = shaken.await.map_err(|error| OriginError::broken(&error))?;
     let task = tokio::spawn(async { drop(connection.with_upgrades().await) }).abort_handle();
     Ok(Http1 { send, task })

@@ -10,10 +10,11 @@ use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
-
 use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::timeout;
 
 use super::OriginError;
+use super::bare::Bare;
 use super::pool::{Connection, Http1, Pool, Slot};
 
 /// An origin's answer: its head, and its body as it comes.
@@ -23,7 +24,7 @@ pub(crate) struct Response {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     version: Version,
-    body: Incoming,
+    body: Source,
     /// What has been looked at of the body, and not yet handed out.
     peeked: BytesMut,
     ended: bool,
@@ -32,9 +33,30 @@ pub(crate) struct Response {
     idle: Option<Duration>,
     /// The connection itself, after a 101.
     upgrade: Option<OnUpgrade>,
-    lease: Lease,
+    lease: Option<Lease>,
     /// Room among the requests of its route.
     room: Option<OwnedSemaphorePermit>,
+}
+
+/// Where the body comes from.
+enum Source {
+    Hyper(Incoming),
+    Bare(Box<Bare>),
+    /// Nowhere: there is nothing more.
+    None,
+}
+
+/// An answer that has been taken from here as it comes over its connection.
+pub(crate) struct Taken {
+    pub(crate) bare: Box<Bare>,
+    /// What has been looked at of the body.
+    pub(crate) peeked: Bytes,
+    /// Whether the protocol shows where the body ends.
+    pub(crate) is_delimited: bool,
+    /// How long it may be silent.
+    pub(crate) idle: Option<Duration>,
+    /// To be held while it lasts.
+    pub(crate) room: Option<OwnedSemaphorePermit>,
 }
 
 /// What goes back when the answer has been read.
@@ -44,10 +66,11 @@ pub(super) enum Lease {
 }
 
 impl Lease {
-    pub(super) fn new(connection: Connection, pool: &Arc<Pool>) -> Self {
+    pub(super) fn new(connection: Connection, pool: &Arc<Pool>) -> Option<Self> {
         match connection {
-            Connection::H1(http1) => Self::H1(Some(http1), Arc::clone(pool)),
-            Connection::H2(_, slot) => Self::H2(slot),
+            Connection::Bare(_) => None,
+            Connection::H1(http1) => Some(Self::H1(Some(http1), Arc::clone(pool))),
+            Connection::H2(_, slot) => Some(Self::H2(slot)),
         }
     }
 }
@@ -56,10 +79,22 @@ impl Response {
     pub(super) fn new(
         mut answer: http::Response<Incoming>,
         idle: Option<Duration>,
-        lease: Lease,
+        lease: Option<Lease>,
     ) -> Self {
         let upgrade = (answer.status() == StatusCode::SWITCHING_PROTOCOLS)
             .then(|| hyper::upgrade::on(&mut answer));
+        let mut this = Self::of(answer.map(Source::Hyper), idle);
+        this.upgrade = upgrade;
+        this.lease = lease;
+        this
+    }
+
+    /// An answer that comes over a connection of its own.
+    pub(super) fn bare(answer: http::Response<Bare>, idle: Option<Duration>) -> Self {
+        Self::of(answer.map(|bare| Source::Bare(Box::new(bare))), idle)
+    }
+
+    fn of(answer: http::Response<Source>, idle: Option<Duration>) -> Self {
         let (mut head, body) = answer.into_parts();
         if head.headers.contains_key(TRANSFER_ENCODING) {
             // It is overruled (RFC 9112, 6.3), and must not be believed by those after us.
@@ -69,13 +104,13 @@ impl Response {
             status: head.status,
             headers: head.headers,
             version: head.version,
-            ended: body.is_end_stream(),
+            ended: body.has_ended(),
             body,
             peeked: BytesMut::new(),
             trailers: None,
             idle,
-            upgrade,
-            lease,
+            upgrade: None,
+            lease: None,
             room: None,
         }
     }
@@ -118,6 +153,7 @@ impl Response {
     /// Has something else than what the origin said for a body.
     pub(super) fn replace_body(&mut self, body: Bytes) {
         self.close_after();
+        self.body = Source::None;
         self.peeked = BytesMut::from(body);
         self.ended = true;
     }
@@ -125,7 +161,7 @@ impl Response {
     /// Has the connection of its own closed at the end. The next stream's origin is looked up and
     /// chosen anew.
     pub(super) fn close_after(&mut self) {
-        if let Lease::H1(http1, _) = &mut self.lease {
+        if let Some(Lease::H1(http1, _)) = &mut self.lease {
             *http1 = None;
         }
     }
@@ -139,7 +175,7 @@ impl Response {
 
     /// Whether nothing more is to come: there is no body, or it has been read.
     pub(crate) fn has_ended(&self) -> bool {
-        self.peeked.is_empty() && (self.ended || self.body.is_end_stream())
+        self.peeked.is_empty() && (self.ended || self.body.has_ended())
     }
 
     /// The version of HTTP that the origin spoke.
@@ -154,34 +190,83 @@ impl Response {
         upgrade.await.map(TokioIo::new).map_err(|error| OriginError::broken(&error))
     }
 
+    /// The answer as it comes over its connection, if it has one of its own.
+    pub(crate) fn take_bare(&mut self) -> Option<Taken> {
+        if self.ended || !matches!(self.body, Source::Bare(_)) {
+            return None;
+        }
+        let Source::Bare(bare) = std::mem::replace(&mut self.body, Source::None) else {
+            return None;
+        };
+        Some(Taken {
+            bare,
+            peeked: self.peeked.split().freeze(),
+            is_delimited: self.is_delimited(),
+            idle: self.idle,
+            room: self.room.take(),
+        })
+    }
+
     async fn read(&mut self) -> Result<Option<Bytes>, OriginError> {
         while !self.ended {
-            let frame = match self.idle {
-                None => self.body.frame().await,
-                Some(limit) => match tokio::time::timeout(limit, self.body.frame()).await {
-                    Ok(frame) => frame,
-                    Err(_) => return Err(OriginError::Silent),
-                },
+            let piece = match self.idle {
+                None => self.body.next(&mut self.trailers).await?,
+                Some(limit) => timeout(limit, self.body.next(&mut self.trailers))
+                    .await
+                    .map_err(|_| OriginError::Silent)??,
             };
-            let Some(frame) = frame else {
-                self.ended = true;
-                break;
-            };
-            match frame.map_err(|error| OriginError::broken(&error))?.into_data() {
-                Ok(bytes) if bytes.is_empty() => {}
-                Ok(bytes) => return Ok(Some(bytes)),
-                Err(other) => self.trailers = other.into_trailers().ok(),
+            match piece {
+                Some(piece) if piece.is_empty() => {}
+                Some(piece) => return Ok(Some(piece)),
+                None => self.ended = true,
             }
         }
         Ok(None)
     }
 }
 
+impl Source {
+    fn has_ended(&self) -> bool {
+        match self {
+            Self::Hyper(body) => body.is_end_stream(),
+            Self::Bare(bare) => bare.body.has_ended(),
+            Self::None => true,
+        }
+    }
+
+    /// The next piece, which may be empty. What follows the body is put into `trailers`.
+    async fn next(
+        &mut self,
+        trailers: &mut Option<HeaderMap>,
+    ) -> Result<Option<Bytes>, OriginError> {
+        match self {
+            Self::Hyper(body) => {
+                let Some(frame) = body.frame().await else { return Ok(None) };
+                Ok(Some(match frame.map_err(|error| OriginError::broken(&error))?.into_data() {
+                    Ok(bytes) => bytes,
+                    Err(other) => {
+                        *trailers = other.into_trailers().ok();
+                        Bytes::new()
+                    }
+                }))
+            }
+            Self::Bare(bare) => {
+                let piece = bare.next().await?;
+                if piece.is_none() {
+                    *trailers = bare.body.take_trailers();
+                }
+                Ok(piece)
+            }
+            Self::None => Ok(None),
+        }
+    }
+}
+
 impl Drop for Response {
     fn drop(&mut self) {
-        if (self.ended || self.body.is_end_stream())
+        if (self.ended || self.body.has_ended())
             && self.status != StatusCode::SWITCHING_PROTOCOLS
-            && let Lease::H1(http1, pool) = &mut self.lease
+            && let Some(Lease::H1(http1, pool)) = &mut self.lease
             && let Some(http1) = http1.take()
         {
             pool.give_back(http1);

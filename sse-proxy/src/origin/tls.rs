@@ -10,10 +10,10 @@ use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signat
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::dial::Io;
 use crate::config::UpstreamTls;
 use crate::start::StartError;
 
@@ -53,11 +53,11 @@ impl Verifying {
     }
 
     /// Shakes hands over `io`.
-    pub(super) async fn shake(
+    pub(super) async fn shake<T: AsyncRead + AsyncWrite + Unpin>(
         &self,
-        io: Box<dyn Io>,
+        io: T,
         http1_only: bool,
-    ) -> std::io::Result<TlsStream<Box<dyn Io>>> {
+    ) -> std::io::Result<TlsStream<T>> {
         let connector = if http1_only { &self.http1 } else { &self.any };
         connector.connect(self.name.clone(), io).await
     }

@@ -1,0 +1,145 @@
+//! What a [`Writer`] does for private streams: what an origin says goes to its only client.
+
+use bytes::Bytes;
+use tokio::time::Instant;
+
+use super::slot::{Place, Slot, origin_token};
+use super::timers::{Alarm, What};
+use super::writer::Writer;
+use crate::downstream::End;
+use crate::origin::OriginError;
+
+/// What is next for a slot that has an origin of its own.
+enum Next {
+    /// To write, as soon as there is room.
+    Room,
+    /// To read, when others have had their turn.
+    Turn,
+    End(End),
+}
+
+impl Writer {
+    /// Begins to listen to the slot's own origin, if it has one.
+    pub(super) fn listen(&mut self, number: usize) {
+        let now = self.now;
+        let Some(private) = self.slots.get_mut(number).and_then(Slot::private) else { return };
+        private.heard = now;
+        let token = origin_token(number);
+        if let Err(error) = private.upstream.register(self.selector.registry(), token) {
+            tracing::warn!(%error, "an origin's socket cannot be watched");
+            return self.end(number, End::OriginFailed);
+        }
+        self.watch_origin(number);
+        self.pass(number);
+    }
+
+    /// Something has come from a slot's own origin. `is_closed`: nothing will come after it.
+    pub(super) fn hear(&mut self, number: usize, is_closed: bool) {
+        let Some(private) = self.slots.get_mut(number).and_then(Slot::private) else { return };
+        private.is_readable = true;
+        private.is_closed |= is_closed;
+        self.pass(number);
+    }
+
+    /// Passes on what has come from a slot's own origin, and what one more read brings.
+    pub(super) fn pass(&mut self, number: usize) {
+        let came = Instant::now();
+        let Some(slot) = self.slots.get_mut(number) else { return };
+        let Place::Private(private) = &mut slot.place else { return };
+        if private.is_blocked {
+            return;
+        }
+        let mut may_read = true;
+        let next = loop {
+            let batch = private.take();
+            let (is_all, events) = (!batch.is_full(), batch.events());
+            let frames = batch.into_bytes();
+            let is_last = private.end == Some(End::OriginEnded);
+            if !frames.is_empty() || (is_last && !private.is_over) {
+                private.is_over = is_last;
+                private.rest = slot.framing.frame_with(&frames, is_last);
+                let Ok(is_written) = slot.io.write(&mut private.rest) else {
+                    break Next::End(End::Left);
+                };
+                slot.visit.wrote(events, frames.len(), Some(came));
+                slot.quiet_since = self.now;
+                if !is_written {
+                    break Next::Room;
+                }
+                private.rest = Bytes::new();
+            }
+            if let Some(end) = private.end {
+                break Next::End(end);
+            }
+            if !is_all {
+                continue;
+            }
+            if !private.is_readable {
+                return;
+            }
+            if !std::mem::take(&mut may_read) {
+                break Next::Turn;
+            }
+            private.read(&mut self.room, self.now);
+        };
+        match next {
+            Next::Room => {
+                private.is_blocked = true;
+                private.is_rest_idle = false;
+                self.await_room(number, true);
+            }
+            Next::Turn => self.unread.push_back(number),
+            Next::End(end) => self.end(number, end),
+        }
+    }
+
+    /// There is room in the socket of a slot that has an origin of its own.
+    pub(super) fn write_private(&mut self, number: usize) {
+        let Some(slot) = self.slots.get_mut(number) else { return };
+        let Place::Private(private) = &mut slot.place else { return };
+        if !private.is_blocked {
+            return;
+        }
+        let before = private.rest.len();
+        let written = slot.io.write(&mut private.rest);
+        if private.rest.len() < before {
+            slot.quiet_since = self.now;
+        }
+        match written {
+            Ok(true) => {
+                private.rest = Bytes::new();
+                private.is_blocked = false;
+                private.heard = self.now;
+                self.await_room(number, false);
+                self.pass(number);
+            }
+            Ok(false) => {}
+            Err(_) => self.end(number, End::Left),
+        }
+    }
+
+    /// Looks at a slot's own origin again when it will have been silent for too long.
+    fn watch_origin(&mut self, number: usize) {
+        let Some(slot) = self.slots.get_mut(number) else { return };
+        let born = slot.born;
+        let Some(private) = slot.private() else { return };
+        let Some(idle) = private.idle else { return };
+        let moment = private.heard.saturating_add(idle).max(self.now + 1);
+        self.timers.set(moment, Alarm { slot: number, born, what: What::Unheard });
+    }
+
+    /// A slot's own origin may have been silent for too long.
+    pub(super) fn unheard(&mut self, number: usize) {
+        let now = self.now;
+        let Some(private) = self.slots.get_mut(number).and_then(Slot::private) else { return };
+        if private.is_blocked {
+            // It may have said much meanwhile.
+            private.heard = now;
+        }
+        if private.idle.is_some_and(|idle| now.saturating_sub(private.heard) >= idle) {
+            private.fail(&OriginError::Silent);
+            return self.pass(number);
+        }
+        self.watch_origin(number);
+    }
+}
