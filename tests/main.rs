@@ -29,6 +29,7 @@ mod origins_limits;
 mod plain;
 mod posts;
 mod private;
+mod private_http1;
 mod readme;
 mod repairs;
 mod resume;

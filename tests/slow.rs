@@ -115,9 +115,15 @@ async fn one_slow_stream_of_an_h2_connection_does_not_stop_the_others() {
 #[tokio::test]
 async fn an_origin_waits_for_the_only_reader_of_its_private_stream() {
     let origin = Origin::start();
-    let proxy = Proxy::before(&origin, "").await;
+    let proxy = Proxy::before(&origin, "keep_alive = \"100ms\"").await;
+    for accept in ["*/*", "text/event-stream"] {
+        waits_for_its_reader(&origin, &proxy, accept).await;
+    }
+}
+
+async fn waits_for_its_reader(origin: &Origin, proxy: &Proxy, accept: &str) {
     let mut wire = Wire::connect_narrow(proxy.plain()).await;
-    wire.write("GET /feed HTTP/1.1\r\nHost: h\r\n\r\n").await;
+    wire.write(format!("GET /feed HTTP/1.1\r\nHost: h\r\nAccept: {accept}\r\n\r\n")).await;
     let mut exchange = origin.request("/feed").await;
     exchange.open().await;
     wire.read_until("\r\n\r\n").await;
