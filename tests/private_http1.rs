@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
+use crate::slow::ids;
 use crate::support::{Ending, Exchange, Origin, Proxy, Tls, Wire, at_once, eventually, within};
 
 const HEAD: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n";
@@ -184,4 +185,37 @@ async fn an_idle_stream_costs_little_memory() {
     assert!(each < MOST, "{each} bytes for each stream");
     drop((first, streams));
     eventually("all origin streams end", async || origin.open() == 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_writer_with_too_much_to_do_hands_streams_over_and_nothing_is_lost() {
+    const STREAMS: usize = 16;
+    const EVENTS: usize = 20_000;
+    let origin = Origin::scripted(async |mut exchange: Exchange| {
+        exchange.open().await;
+        for batch in 0..EVENTS / 100 {
+            let ids = batch * 100..(batch + 1) * 100;
+            let events = ids.map(|id| format!("id: {id}\ndata: {id:0>80}\n\n"));
+            exchange.send(events.collect::<String>()).await;
+        }
+        exchange.end().await;
+    });
+    let proxy = Proxy::before(&origin, "").await;
+    let open = (0..STREAMS).map(|_| Wire::send(proxy.plain(), ASK));
+    let mut reading = Vec::new();
+    for wire in open {
+        let mut wire = wire.await;
+        reading.push(tokio::spawn(async move {
+            wire.read_until("\r\n\r\n").await;
+            ids(&wire.rest().await)
+        }));
+    }
+    for reading in reading {
+        let got = reading.await.expect("no panic");
+        assert_eq!(got.len(), EVENTS);
+        assert!(got.iter().enumerate().all(|(at, id)| *id == at.to_string()), "in order");
+    }
+    if std::thread::available_parallelism().is_ok_and(|cores| cores.get() > 1) {
+        assert!(proxy.work_of("writer-1") > 0, "the first writer has done it all");
+    }
 }

@@ -31,31 +31,48 @@ pub(crate) enum Framing {
 impl Framing {
     /// The body's next piece, as it goes over the wire.
     pub(crate) fn frame(self, piece: &[u8]) -> Bytes {
-        self.frame_with(piece, false)
-    }
-
-    /// The same, with the body's end behind it if it is the last.
-    pub(crate) fn frame_with(self, piece: &[u8], is_last: bool) -> Bytes {
         let mut out = BytesMut::with_capacity(piece.len() + 16);
         self.frame_to(piece, &mut out);
-        if is_last && self == Self::Chunked {
-            out.extend_from_slice(LAST_CHUNK);
-        }
         out.freeze()
     }
 
-    fn frame_to(self, piece: &[u8], out: &mut BytesMut) {
+    /// The same, behind what there is in `out`.
+    pub(crate) fn frame_to(self, piece: &[u8], out: &mut BytesMut) {
         match self {
             // An empty chunk would be the last.
             _ if piece.is_empty() => {}
             Self::Chunked => {
-                out.extend_from_slice(format!("{:x}\r\n", piece.len()).as_bytes());
+                let (size, digits) = hexadecimal(piece.len());
+                out.extend_from_slice(size.get(digits..).unwrap_or_default());
+                out.extend_from_slice(b"\r\n");
                 out.extend_from_slice(piece);
                 out.extend_from_slice(b"\r\n");
             }
             Self::Close => out.extend_from_slice(piece),
         }
     }
+
+    /// Puts the body's end behind what there is in `out`.
+    pub(crate) fn end_to(self, out: &mut BytesMut) {
+        if self == Self::Chunked {
+            out.extend_from_slice(LAST_CHUNK);
+        }
+    }
+}
+
+/// A size in hexadecimal digits, and where they begin.
+fn hexadecimal(mut size: usize) -> ([u8; 16], usize) {
+    let mut out = [0; 16];
+    let mut begin = out.len();
+    for digit in out.iter_mut().rev() {
+        *digit = b"0123456789abcdef".get(size % 16).copied().unwrap_or(b'0');
+        begin -= 1;
+        size /= 16;
+        if size == 0 {
+            break;
+        }
+    }
+    (out, begin)
 }
 
 impl Http1 {
@@ -121,5 +138,21 @@ impl Http1 {
     async fn write_all(&mut self, mut bytes: impl Buf) -> io::Result<()> {
         self.connection.write_all_buf(&mut bytes).await?;
         self.connection.flush().await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_chunk_says_its_size() {
+        for size in [1, 9, 15, 16, 255, 4096, 65_537] {
+            let piece = vec![b'x'; size];
+            let chunk = Framing::Chunked.frame(&piece);
+            assert!(chunk.starts_with(format!("{size:x}\r\nx").as_bytes()), "{size}");
+            assert_eq!(Framing::Close.frame(&piece), piece);
+        }
+        assert!(Framing::Chunked.frame(b"").is_empty());
     }
 }

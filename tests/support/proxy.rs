@@ -170,6 +170,19 @@ impl Proxy {
         self.status("VmRSS:")
     }
 
+    /// How much a thread of the program has worked, in the system's ticks.
+    pub(crate) fn work_of(&self, thread: &str) -> u64 {
+        let pid = self.child.id().expect("running");
+        let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).expect("Linux");
+        let stats = tasks.map(|task| task.expect("a task").path().join("stat"));
+        let mut stats = stats.filter_map(|stat| std::fs::read_to_string(stat).ok());
+        let stat = stats.find(|stat| stat.contains(&format!("({thread})")));
+        let stat = stat.expect(thread);
+        let fields: Vec<_> = stat.rsplit(')').next().expect("fields").split_whitespace().collect();
+        let ticks = |at: usize| fields[at].parse::<u64>().expect("a number");
+        ticks(11) + ticks(12)
+    }
+
     fn status(&self, key: &str) -> u64 {
         let pid = self.child.id().expect("running");
         let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("Linux");

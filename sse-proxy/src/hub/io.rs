@@ -2,7 +2,7 @@
 
 use std::io::{self, Read, Write};
 
-use bytes::{Buf, Bytes};
+use bytes::Buf;
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 use rustls::ServerConnection;
@@ -79,11 +79,11 @@ impl Io {
 
     /// Writes from the beginning of `bytes` what there is room for, and takes it away. Returns
     /// whether all has been written.
-    pub(super) fn write(&mut self, bytes: &mut Bytes) -> io::Result<bool> {
+    pub(super) fn write(&mut self, bytes: &mut impl Buf) -> io::Result<bool> {
         match self {
             Self::Plain(tcp) => {
-                while !bytes.is_empty() {
-                    match tcp.write(bytes) {
+                while bytes.has_remaining() {
+                    match tcp.write(bytes.chunk()) {
                         Ok(written) => bytes.advance(written),
                         Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                             return Ok(false);
@@ -129,15 +129,16 @@ impl Io {
 }
 
 impl Tls {
-    fn write(&mut self, bytes: &mut Bytes) -> io::Result<bool> {
+    fn write(&mut self, bytes: &mut impl Buf) -> io::Result<bool> {
         loop {
             if !self.flush()? {
                 return Ok(false);
             }
-            if bytes.is_empty() {
+            if !bytes.has_remaining() {
                 return Ok(true);
             }
-            let piece = bytes.get(..TLS_PIECE).unwrap_or(bytes);
+            let piece = bytes.chunk();
+            let piece = piece.get(..TLS_PIECE).unwrap_or(piece);
             let taken = self.session.writer().write(piece)?;
             bytes.advance(taken);
         }

@@ -1,6 +1,7 @@
 //! [`Mailbox`]: what a writer is told by others.
 
 use std::io;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Wake, Waker};
 
@@ -36,12 +37,14 @@ pub(super) enum Key {
 pub(super) struct Mailbox {
     letters: Mutex<Vec<Letter>>,
     waker: mio::Waker,
+    /// How busy the writer is, in thousandths of its time.
+    load: AtomicU32,
 }
 
 impl Mailbox {
     pub(super) fn new(registry: &Registry) -> io::Result<Arc<Self>> {
         let waker = mio::Waker::new(registry, LETTERS)?;
-        Ok(Arc::new(Self { letters: Mutex::default(), waker }))
+        Ok(Arc::new(Self { letters: Mutex::default(), waker, load: AtomicU32::new(0) }))
     }
 
     pub(super) fn post(&self, letter: Letter) {
@@ -51,6 +54,14 @@ impl Mailbox {
             // Fails only where the writer is gone.
             let _ = self.waker.wake();
         }
+    }
+
+    pub(super) fn load(&self) -> u32 {
+        self.load.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_load(&self, load: u32) {
+        self.load.store(load, Ordering::Relaxed);
     }
 
     /// Takes all letters, leaving `empty` in their place.

@@ -19,6 +19,7 @@
 //! Nothing is queued for a reader but the batch that its socket did not take; how far it may fall
 //! behind is the feed's bound on lag.
 
+mod balance;
 mod batch;
 mod deliver;
 mod group;
@@ -49,30 +50,36 @@ pub(crate) struct Hub(Arc<Shared>);
 
 struct Shared {
     writers: Vec<Arc<Mailbox>>,
-    /// Whose turn it is to get a reader.
+    /// Whose turn it is to get a reader of a feed.
     next: AtomicUsize,
 }
 
 impl Hub {
     /// Starts `threads` writers.
     pub(crate) fn start(threads: usize) -> Result<Self, StartError> {
-        let start = |number| {
-            let (writer, mailbox) = Writer::new()?;
-            std::thread::Builder::new()
-                .name(format!("writer-{number}"))
-                .spawn(move || writer.run())?;
-            Ok(mailbox)
-        };
-        let writers = (0..threads.max(1)).map(start).collect::<std::io::Result<_>>();
-        let writers =
-            writers.map_err(|error| StartError::new("no writer thread can be started", &error))?;
+        let failed = |error| StartError::new("no writer thread can be started", &error);
+        let made = (0..threads.max(1)).map(|_| Writer::new()).collect::<std::io::Result<Vec<_>>>();
+        let made = made.map_err(failed)?;
+        let writers: Vec<_> = made.iter().map(|(_, mailbox)| Arc::clone(mailbox)).collect();
+        for (number, (writer, mailbox)) in made.into_iter().enumerate() {
+            let others = writers.iter().filter(|other| !Arc::ptr_eq(other, &mailbox));
+            let writer = writer.among(others.map(Arc::clone).collect());
+            let thread = std::thread::Builder::new().name(format!("writer-{number}"));
+            thread.spawn(move || writer.run()).map_err(failed)?;
+        }
         Ok(Self(Arc::new(Shared { writers, next: AtomicUsize::new(0) })))
     }
 
     /// Takes a reader's stream over.
     pub(crate) fn adopt(&self, newcomer: Newcomer) {
-        let number = self.0.next.fetch_add(1, Ordering::Relaxed) % self.0.writers.len();
-        if let Some(writer) = self.0.writers.get(number) {
+        let writers = &self.0.writers;
+        let writer = match newcomer.from {
+            From::Origin(_) => balance::with_time(writers),
+            From::Feed { .. } => {
+                writers.get(self.0.next.fetch_add(1, Ordering::Relaxed) % writers.len())
+            }
+        };
+        if let Some(writer) = writer {
             writer.post(Letter::Adopt(Box::new(newcomer)));
         }
     }

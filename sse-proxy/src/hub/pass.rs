@@ -1,7 +1,6 @@
 //! What a [`Writer`] does for private streams: what an origin says goes to its only client.
 
-use bytes::Bytes;
-use tokio::time::Instant;
+use bytes::{Bytes, BytesMut};
 
 use super::slot::{Place, Slot, origin_token};
 use super::timers::{Alarm, What};
@@ -9,8 +8,13 @@ use super::writer::Writer;
 use crate::downstream::End;
 use crate::origin::OriginError;
 
+/// How much room is kept for the next event to be framed in.
+const MOST_KEPT: usize = 256 << 10;
+
 /// What is next for a slot that has an origin of its own.
 enum Next {
+    /// To wait for its origin.
+    Rest,
     /// To write, as soon as there is room.
     Room,
     /// To read, when others have had their turn.
@@ -43,7 +47,6 @@ impl Writer {
 
     /// Passes on what has come from a slot's own origin, and what one more read brings.
     pub(super) fn pass(&mut self, number: usize) {
-        let came = Instant::now();
         let Some(slot) = self.slots.get_mut(number) else { return };
         let Place::Private(private) = &mut slot.place else { return };
         if private.is_blocked {
@@ -51,43 +54,49 @@ impl Writer {
         }
         let mut may_read = true;
         let next = loop {
-            let batch = private.take();
-            let (is_all, events) = (!batch.is_full(), batch.events());
-            let frames = batch.into_bytes();
-            let is_last = private.end == Some(End::OriginEnded);
-            if !frames.is_empty() || (is_last && !private.is_over) {
-                private.is_over = is_last;
-                private.rest = slot.framing.frame_with(&frames, is_last);
-                let Ok(is_written) = slot.io.write(&mut private.rest) else {
-                    break Next::End(End::Left);
-                };
-                slot.visit.wrote(events, frames.len(), Some(came));
-                slot.quiet_since = self.now;
-                if !is_written {
-                    break Next::Room;
+            if private.has_more() {
+                let batch = private.take();
+                let events = batch.events();
+                let frames = batch.into_bytes();
+                let is_last = private.end == Some(End::OriginEnded);
+                self.framed.clear();
+                slot.framing.frame_to(&frames, &mut self.framed);
+                if is_last && !std::mem::replace(&mut private.is_over, true) {
+                    slot.framing.end_to(&mut self.framed);
                 }
-                private.rest = Bytes::new();
-            }
-            if let Some(end) = private.end {
+                if !self.framed.is_empty() {
+                    let mut rest = self.framed.as_ref();
+                    let Ok(is_written) = slot.io.write(&mut rest) else {
+                        break Next::End(End::Left);
+                    };
+                    let came = (!frames.is_empty()).then_some(self.woken);
+                    slot.visit.wrote(events, frames.len(), came);
+                    slot.quiet_since = self.now;
+                    if !is_written {
+                        private.rest = Bytes::copy_from_slice(rest);
+                        break Next::Room;
+                    }
+                }
+            } else if let Some(end) = private.end {
                 break Next::End(end);
-            }
-            if !is_all {
-                continue;
-            }
-            if !private.is_readable {
-                return;
-            }
-            if !std::mem::take(&mut may_read) {
+            } else if !private.is_readable {
+                break Next::Rest;
+            } else if std::mem::take(&mut may_read) {
+                private.read(&mut self.room, self.now);
+            } else {
                 break Next::Turn;
             }
-            private.read(&mut self.room, self.now);
         };
+        if self.framed.capacity() > MOST_KEPT {
+            self.framed = BytesMut::new();
+        }
         match next {
             Next::Room => {
                 private.is_blocked = true;
                 private.is_rest_idle = false;
                 self.await_room(number, true);
             }
+            Next::Rest => {}
             Next::Turn => self.unread.push_back(number),
             Next::End(end) => self.end(number, end),
         }

@@ -23,6 +23,8 @@ pub(crate) struct Private {
     came: Bytes,
     body: Body,
     is_delimited: bool,
+    /// Whether something of what has come has not been looked at.
+    has_more: bool,
     /// Until the body has ended.
     intake: Option<Intake>,
     /// Whether it knows that it has.
@@ -59,6 +61,7 @@ impl Private {
             came,
             body,
             is_delimited,
+            has_more: true,
             intake: Some(intake),
             is_finished: false,
             passing,
@@ -87,6 +90,7 @@ impl Private {
             Err(error) => return self.fail(&OriginError::broken(&error)),
         };
         self.heard = now;
+        self.has_more = true;
         if read.is_empty() {
             self.is_readable = false;
             if let Err(error) = self.body.close() {
@@ -102,15 +106,22 @@ impl Private {
         }
     }
 
-    /// What of what has come is to be written next. With less than a full batch, that was all.
+    /// Whether something may be made of what has come.
+    pub(super) fn has_more(&self) -> bool {
+        self.has_more && self.intake.is_some()
+    }
+
+    /// What of what has come is to be written next.
     pub(super) fn take(&mut self) -> Batch {
         let mut batch = Batch::default();
+        self.has_more = false;
         while let Some(intake) = &mut self.intake {
             if let Err(error) = self.passing.fill(&mut batch, intake) {
                 self.fail(&error);
                 break;
             }
             if batch.is_full() {
+                self.has_more = true;
                 break;
             }
             match self.body.next(&mut self.came) {

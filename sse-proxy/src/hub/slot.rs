@@ -55,7 +55,7 @@ pub(super) struct Slot {
     pub(super) quiet_since: Moment,
     pub(super) route: Arc<Route>,
     pub(super) visit: Visit,
-    _seat: Seat,
+    seat: Seat,
 }
 
 /// How a slot comes by its events.
@@ -132,7 +132,14 @@ impl Slot {
         born: u32,
         now: Moment,
     ) -> Self {
-        Self { io, framing, group, place, born, quiet_since: now, route, visit, _seat: seat }
+        Self { io, framing, group, place, born, quiet_since: now, route, visit, seat }
+    }
+
+    /// The slot as another writer gets it, if it has an origin of its own.
+    pub(super) fn into_newcomer(self) -> Option<Newcomer> {
+        let Self { io, framing, place, route, visit, seat, .. } = self;
+        let Place::Private(private) = place else { return None };
+        Some(Newcomer { io, framing, from: From::Origin(private), route, seat, visit })
     }
 
     pub(super) fn alone(&mut self) -> Option<&mut Alone> {

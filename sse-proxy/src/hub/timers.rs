@@ -40,10 +40,6 @@ impl Timers {
         Self { begun: Instant::now(), due: BinaryHeap::new() }
     }
 
-    pub(super) fn now(&self) -> Moment {
-        self.at(Instant::now())
-    }
-
     pub(super) fn at(&self, instant: Instant) -> Moment {
         let since = instant.saturating_duration_since(self.begun);
         u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
@@ -53,11 +49,11 @@ impl Timers {
         self.due.push(Reverse((moment, alarm)));
     }
 
-    /// How long until the next one is due.
-    pub(super) fn wait(&self) -> Option<Duration> {
+    /// How long from now until the next one is due.
+    pub(super) fn wait(&self, now: Instant) -> Option<Duration> {
         let Reverse((moment, _)) = self.due.peek()?;
         // A millisecond more than is left, or it would be asked again within the same one.
-        let left = moment.saturating_sub(self.now());
+        let left = moment.saturating_sub(self.at(now));
         Some(Duration::from_millis(left))
     }
 

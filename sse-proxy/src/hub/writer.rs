@@ -5,11 +5,13 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::BytesMut;
 use mio::{Events, Poll as Selector};
 use slab::Slab;
 use sse_layer::feed::Feed;
 use tokio::time::Instant;
 
+use super::balance::Load;
 use super::group::Group;
 use super::io::Presence;
 use super::mailbox::{Key, LETTERS, Letter, Mailbox};
@@ -31,7 +33,10 @@ const ROOM: usize = 64 << 10;
 /// `deliver`, and for private ones in `pass`.
 pub(super) struct Writer {
     pub(super) selector: Selector,
-    mailbox: Arc<Mailbox>,
+    pub(super) mailbox: Arc<Mailbox>,
+    /// Those of the other writers.
+    pub(super) peers: Vec<Arc<Mailbox>>,
+    load: Load,
     pub(super) slots: Slab<Slot>,
     pub(super) groups: Slab<Group>,
     group_of: HashMap<Feed, usize>,
@@ -39,9 +44,12 @@ pub(super) struct Writer {
     pub(super) queue: VecDeque<usize>,
     /// The slots whose own origins have more to read.
     pub(super) unread: VecDeque<usize>,
-    /// Where what comes from origins is read to.
+    /// Where what comes from origins is read to, and what goes to their clients is framed.
     pub(super) room: Box<[u8]>,
+    pub(super) framed: BytesMut,
     pub(super) timers: Timers,
+    /// When it was woken last.
+    pub(super) woken: Instant,
     pub(super) now: Moment,
     /// How many slots there ever were, as far as it fits.
     born: u32,
@@ -56,18 +64,27 @@ impl Writer {
         let writer = Self {
             selector,
             mailbox: Arc::clone(&mailbox),
+            peers: Vec::new(),
+            load: Load::new(),
             slots: Slab::new(),
             groups: Slab::new(),
             group_of: HashMap::new(),
             queue: VecDeque::new(),
             unread: VecDeque::new(),
             room: vec![0; ROOM].into(),
+            framed: BytesMut::new(),
             timers: Timers::new(),
+            woken: Instant::now(),
             now: 0,
             born: 0,
             last_turn: None,
         };
         Ok((writer, mailbox))
+    }
+
+    /// The same, with others that it can hand streams over to.
+    pub(super) fn among(self, peers: Vec<Arc<Mailbox>>) -> Self {
+        Self { peers, ..self }
     }
 
     /// Runs until it is told to stop.
@@ -76,13 +93,15 @@ impl Writer {
         let mut letters = Vec::new();
         loop {
             let is_idle = self.queue.is_empty() && self.unread.is_empty();
-            let wait = if is_idle { self.timers.wait() } else { Some(Duration::ZERO) };
+            let before = Instant::now();
+            let wait = if is_idle { self.timers.wait(before) } else { Some(Duration::ZERO) };
             if let Err(error) = self.selector.poll(&mut events, wait)
                 && error.kind() != io::ErrorKind::Interrupted
             {
                 return tracing::error!(%error, "a writer thread cannot go on");
             }
-            self.now = self.timers.now();
+            self.woken = Instant::now();
+            self.now = self.timers.at(self.woken);
             for event in events.iter().filter(|event| event.token() != LETTERS) {
                 match of_token(event.token()) {
                     (slot, false) => self.look(slot, event.is_readable(), event.is_writable()),
@@ -112,6 +131,9 @@ impl Writer {
             }
             while let Some(alarm) = self.timers.next(self.now) {
                 self.ring(alarm);
+            }
+            if let Some(load) = self.load.slept(before, self.woken) {
+                self.tell_load(load);
             }
         }
     }

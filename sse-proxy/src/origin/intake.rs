@@ -132,6 +132,9 @@ impl Intake {
 
     /// Tells what has come, and which repairs are off and would have mended some of it.
     fn tell(&mut self) {
+        if self.bytes == 0 && self.events == 0 {
+            return;
+        }
         self.record.came(std::mem::take(&mut self.events), std::mem::take(&mut self.bytes));
         if let Cutter::Frames(framer) = &self.cutter
             && let Some(left) = self.looks.checked_sub(1)
