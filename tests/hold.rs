@@ -124,6 +124,39 @@ async fn a_restart_of_the_origin_is_not_seen() {
 }
 
 #[tokio::test]
+async fn who_comes_back_while_its_origin_is_down_gets_what_it_missed_once_it_is_up() {
+    let mut origin = Origin::start();
+    origin.stop_listening().await;
+    let keys = "resume = \"origin\"\nkeep_alive = \"100ms\"";
+    let proxy = holding(&origin.url(), keys).await;
+    let mut open = Vec::new();
+    for (client, path) in readers(&proxy).await {
+        let mut stream = client.resume(&path, "3").await;
+        stream.text_until(":\n\n").await;
+        open.push((stream, path));
+    }
+    let origin = origin.restarted();
+    for (mut stream, path) in open {
+        let mut exchange = origin.opened(&path).await;
+        if path.starts_with("/shared") {
+            // The feed is everybody's, and goes on from no reader's id.
+            assert_eq!(asked_after(&exchange), "");
+            let mut catch_up = origin.opened(&path).await;
+            assert_eq!(asked_after(&catch_up), "3");
+            catch_up.send("id: 4\ndata: 4\n\nid: 5\ndata: 5\n\n").await;
+            catch_up.gone().await;
+        } else {
+            assert_eq!(asked_after(&exchange), "3");
+            exchange.send("id: 4\ndata: 4\n\nid: 5\ndata: 5\n\n").await;
+        }
+        assert_eq!(stream.data_of(2).await, ["4", "5"], "{path}");
+        exchange.send("id: 6\ndata: 6\n\n").await;
+        assert_eq!(stream.data().await, "6", "{path}");
+        assert!(!stream.text().contains("gap"), "{}", stream.text());
+    }
+}
+
+#[tokio::test]
 async fn a_burst_of_passing_errors_is_not_seen() {
     let origin = std::sync::Arc::new(Origin::start());
     let proxy = holding(&origin.url(), "").await;

@@ -6,6 +6,9 @@ use crate::support::{Mux, Origin, Proxy, pairs};
 
 const SHARED: &str = "stream = \"shared\"";
 const PRIVATE: &str = "stream = \"private\"";
+/// Two events are all that history has.
+const FROM_ORIGIN: &str = "stream = \"shared\"\nresume = \"origin\"\n\
+                           history = { events = 2 }\nlag = { events = 2 }";
 
 #[tokio::test]
 async fn after_a_restart_each_feed_goes_on_from_its_own_last_id() {
@@ -124,4 +127,118 @@ async fn a_feed_that_is_added_goes_on_from_its_own_last_id() {
     assert_eq!(answer.status, 204);
     assert_eq!(mux.events(1).await, pairs(&[("/a", "2")]));
     assert!(!mux.stream.text().contains("mux/gap"));
+}
+
+/// Events `from` to `to`, as an origin sends them at once.
+fn events(from: usize, to: usize) -> String {
+    (from..=to).map(|n| format!("id: {n}\ndata: {n}\n\n")).collect()
+}
+
+/// Types and data of events `from` to `to` of a feed.
+fn of_feed(feed: &str, from: usize, to: usize) -> Vec<(String, String)> {
+    (from..=to).map(|n| (feed.to_owned(), n.to_string())).collect()
+}
+
+#[tokio::test]
+async fn what_history_no_longer_has_of_an_open_feed_comes_from_its_origin_first() {
+    let origin = Origin::start();
+    let proxy = Proxy::before(&origin, FROM_ORIGIN).await;
+    for client in proxy.clients().await {
+        let [a, b, c] = ["a", "b", "c"].map(|feed| format!("/{feed}/{}", client.protocol()));
+        let (mut first, _) = Mux::open(&client, &[&a, &b, &c]).await;
+        let mut live = Vec::new();
+        for feed in [&a, &b, &c] {
+            let mut exchange = origin.opened(feed).await;
+            for n in 1..=9 {
+                exchange.send(events(n, n)).await;
+                assert_eq!(first.events(1).await, of_feed(feed, n, n));
+            }
+            live.push(exchange);
+        }
+        let wanted = json!({"feeds": [[a, "3"], [b, "5"], [c, null]]});
+        let opened = tokio::spawn({
+            let (client, wanted) = (client.clone(), wanted.clone());
+            async move { Mux::post(&client, &wanted).await.0 }
+        });
+        let mut of_b = origin.opened(&b).await;
+        let mut of_a = origin.opened(&a).await;
+        assert_eq!(of_b.head.text("last-event-id").as_deref(), Some("5"));
+        assert_eq!(of_a.head.text("last-event-id").as_deref(), Some("3"));
+        // What comes meanwhile has to wait: the position after it is after what is missing, too.
+        live[2].send(events(10, 10)).await;
+        assert_eq!(first.events(1).await, of_feed(&c, 10, 10));
+        of_b.send(events(6, 9)).await;
+        let mut mux = opened.await.expect("a stream");
+        assert_eq!(mux.events(2).await, of_feed(&b, 6, 7));
+        of_a.send(events(4, 9)).await;
+        assert_eq!(mux.events(4).await, of_feed(&a, 4, 7));
+        let cut_off_at = mux.stream.last_event_id().to_owned();
+        assert!(cut_off_at.ends_with(" 7"), "{cut_off_at}");
+        let rest = [of_feed(&a, 8, 9), of_feed(&b, 8, 9), of_feed(&c, 10, 10)].concat();
+        assert_eq!(mux.events(5).await, rest);
+        assert!(!mux.stream.text().contains("mux/gap"), "{}", mux.stream.text());
+
+        // Whoever was cut off in between goes on from the last id that it has of each.
+        let cursor = cut_off_at.split(' ').next();
+        let wanted = json!({"feeds": [[a, "7"], [b, "7"], [c, "9"]], "cursor": cursor});
+        let ((mut mux, open), ()) = tokio::join!(Mux::post(&client, &wanted), async {
+            for feed in [&a, &b] {
+                let mut catch_up = origin.opened(feed).await;
+                assert_eq!(catch_up.head.text("last-event-id").as_deref(), Some("7"));
+                catch_up.send(events(8, 9)).await;
+            }
+        });
+        assert_eq!(open["resumed"], false);
+        assert_eq!(mux.events(5).await, rest);
+        live[0].send(events(10, 10)).await;
+        assert_eq!(mux.events(1).await, of_feed(&a, 10, 10));
+        assert!(!mux.stream.text().contains("mux/gap"), "{}", mux.stream.text());
+    }
+}
+
+#[tokio::test]
+async fn after_a_restart_who_is_further_behind_than_the_first_is_caught_up_with() {
+    let origin = Origin::start();
+    let proxy = Proxy::before(&origin, FROM_ORIGIN).await;
+    for client in proxy.clients().await {
+        let feed = format!("/{}", client.protocol());
+        let cursor = "00000000.7";
+        let from = |id: &str| json!({"feeds": [[feed, id]], "cursor": cursor});
+        let (mut ahead, _) = Mux::post(&client, &from("6")).await;
+        let mut live = origin.opened(&feed).await;
+        assert_eq!(live.head.text("last-event-id").as_deref(), Some("6"));
+        let (mut behind, _) = Mux::post(&client, &from("2")).await;
+        live.send(events(7, 8)).await;
+        assert_eq!(ahead.events(2).await, of_feed(&feed, 7, 8));
+        let mut catch_up = origin.opened(&feed).await;
+        assert_eq!(catch_up.head.text("last-event-id").as_deref(), Some("2"));
+        catch_up.send(events(3, 8)).await;
+        catch_up.gone().await;
+        assert_eq!(behind.events(5).await, of_feed(&feed, 3, 7));
+        assert_eq!(behind.events(1).await, of_feed(&feed, 8, 8));
+        assert!(!behind.stream.text().contains("mux/gap"), "{}", behind.stream.text());
+    }
+}
+
+#[tokio::test]
+async fn an_origin_that_cannot_fill_a_gap_holds_the_other_feeds_up_no_longer() {
+    let origin = Origin::start();
+    let proxy = Proxy::before(&origin, FROM_ORIGIN).await;
+    for client in proxy.clients().await {
+        let [a, b] = ["a", "b"].map(|feed| format!("/{feed}/{}", client.protocol()));
+        let (mut first, _) = Mux::open(&client, &[&a, &b]).await;
+        let (mut of_a, mut of_b) = (origin.opened(&a).await, origin.opened(&b).await);
+        of_a.send(events(1, 5)).await;
+        first.events(2).await;
+        let (mut mux, ()) = tokio::join!(
+            async { Mux::post(&client, &json!({"feeds": [[a, "1"], [b, null]]})).await.0 },
+            async {
+                origin.request(&a).await.answer("503 Busy", "", "").await;
+            }
+        );
+        let gap = json!({"feed": a, "after": "1", "missed": null});
+        assert_eq!(mux.control("mux/gap").await, gap);
+        of_b.send(events(1, 1)).await;
+        assert_eq!(mux.events(1).await, of_feed(&b, 1, 1));
+    }
 }

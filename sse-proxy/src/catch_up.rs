@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use sse_layer::Frame;
-use sse_layer::feed::{CatchUp, Cursor, Reader, Start};
+use sse_layer::feed::{CatchUp, Cursor, Entry, Reader, Start};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
@@ -46,6 +46,22 @@ pub(crate) struct Missed {
 }
 
 impl Missed {
+    /// The same as entries of a multiplexed stream, which is at `after` until they have been sent.
+    /// `id` is that of the event before them.
+    pub(crate) fn into_entries(
+        self,
+        after: Cursor,
+        mut id: Bytes,
+    ) -> (impl Iterator<Item = Entry>, OwnedSemaphorePermit) {
+        let entries = self.frames.into_iter().map(move |frame| {
+            if let Some(own) = frame.id() {
+                id = Bytes::copy_from_slice(own);
+            }
+            Entry::caught_up(after, frame, id.clone())
+        });
+        (entries, self.turn)
+    }
+
     /// How many events it is, all of it as bytes, and what must be held until they have been sent.
     pub(crate) fn into_parts(self) -> (u64, Bytes, OwnedSemaphorePermit) {
         let mut batch = Batch::default();
@@ -69,10 +85,30 @@ pub(crate) async fn catch_up(
     reader: &mut Reader,
     last_event_id: &[u8],
 ) -> Option<Missed> {
-    let is_ours = std::str::from_utf8(last_event_id).is_ok_and(|id| id.parse::<Cursor>().is_ok());
-    if route.resume != Resume::Origin || !reader.has_gap(joined.number) || is_ours {
+    if !may_catch_up(route, last_event_id) || !reader.has_gap(joined.number) {
         return None;
     }
+    let (missed, met) = missed(feeds, route, request, joined, last_event_id).await?;
+    reader.resubscribe(joined.number, Start::After(met));
+    // What the feed has lost in the meantime is told as a gap of its own.
+    Some(missed)
+}
+
+/// Whether the origin may be asked for what came after the event with this id: not if it is ours.
+pub(crate) fn may_catch_up(route: &Route, last_event_id: &[u8]) -> bool {
+    let is_ours = std::str::from_utf8(last_event_id).is_ok_and(|id| id.parse::<Cursor>().is_ok());
+    route.resume == Resume::Origin && !last_event_id.is_empty() && !is_ours
+}
+
+/// What came after the event with this id, and where the feed goes on after it. `None` if that is
+/// not to be had.
+pub(crate) async fn missed(
+    feeds: &Feeds,
+    route: &Route,
+    request: &Request,
+    joined: &Joined,
+    last_event_id: &[u8],
+) -> Option<(Missed, Cursor)> {
     let turns = feeds.turns().of(route);
     let fetched = timeout(PATIENCE, async {
         let turn = turns.acquire_owned().await.map_err(|error| error.to_string())?;
@@ -80,11 +116,7 @@ pub(crate) async fn catch_up(
         Ok((Missed { frames, turn }, met))
     });
     let why = match fetched.await {
-        Ok(Ok((missed, met))) => {
-            reader.resubscribe(joined.number, Start::After(met));
-            // What the feed has lost in the meantime is told as a gap of its own.
-            return Some(missed);
-        }
+        Ok(Ok(missed)) => return Some(missed),
         Ok(Err(why)) => why,
         Err(_) => "it took too long".to_owned(),
     };

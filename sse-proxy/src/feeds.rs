@@ -65,6 +65,13 @@ impl Joined {
         tokio::time::timeout(patience, self.settled()).await.unwrap_or(Opening::Pending)
     }
 
+    /// Resolves when the origin has answered at last, however often it has to be asked.
+    pub(crate) async fn answered(&mut self) {
+        let is_answer =
+            |opening: &Opening| matches!(opening, Opening::Open(_) | Opening::Refused(_));
+        let _ = self.opening.wait_for(is_answer).await;
+    }
+
     async fn settled(&mut self) -> Opening {
         // A source that is gone without a word has nothing to tell.
         let opening = self.opening.wait_for(|opening| !matches!(opening, Opening::Pending)).await;

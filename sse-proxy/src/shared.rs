@@ -9,12 +9,12 @@ use sse_layer::feed::{Item, Lag, Reader, Status};
 use tokio::time::timeout;
 
 use crate::batch::Batch;
-use crate::catch_up::{Missed, PATIENCE, catch_up};
+use crate::catch_up::{Missed, PATIENCE, catch_up, may_catch_up};
 use crate::client::Client;
 use crate::config::{Retry, Route};
 use crate::connection::Connection;
 use crate::downstream::{Downstream, End, KEEP_ALIVE, jitter};
-use crate::feeds::{Feeds, start_after};
+use crate::feeds::{Feeds, Joined, start_after};
 use crate::hold::{self, early_begin, is_held, may_begin_early, patience};
 use crate::http1::Http1;
 use crate::hub::{From, Hub, Io, Newcomer};
@@ -80,7 +80,8 @@ pub(crate) async fn serve(
             return Ok(None);
         }
     };
-    let missed = if early.is_none() {
+    let is_early = early.is_some();
+    let missed = if !is_early {
         tokio::select! {
             biased;
             missed = catch_up(&feeds, &route, &request, &joined, &mut reader, &last_event_id) => missed,
@@ -97,48 +98,86 @@ pub(crate) async fn serve(
     let begin = early.unwrap_or_else(|| {
         begin.map_or(Bytes::from_static(KEEP_ALIVE), |retry| Event::new().retry(retry).to_bytes())
     });
-    let record = joined.record;
+    let record = Arc::clone(&joined.record);
     let mut visit = Visit::open(Arc::clone(&record.counts), Some(record), &request);
     if !last_event_id.is_empty() {
         visit.resumes();
     }
-    drop(request);
     if missed.is_some() {
         visit.caught_up();
     }
-    if let Client::Http1 { connection, version, .. } = client {
-        let mut http1 = Http1::open(connection, version, &headers, &begin).await?;
-        if let Some(missed) = missed {
-            let (events, frames, _turn) = missed.into_parts();
-            let bytes = frames.len();
-            if !matches!(timeout(PATIENCE, http1.write(frames)).await, Ok(Ok(()))) {
-                return Ok(None);
-            }
-            visit.wrote(events, bytes, None);
+    // Its origin has to be there first.
+    let is_behind =
+        is_early && reader.has_gap(joined.number) && may_catch_up(&route, &last_event_id);
+    let behind = is_behind.then(|| {
+        let (route, joined) = (Arc::clone(&route), joined.clone());
+        Box::new(Behind { feeds, route, request, joined, last_event_id })
+    });
+    let (connection, version) = match client {
+        Client::Http1 { connection, version, .. } if behind.is_none() => (connection, version),
+        client => {
+            let mut downstream =
+                Downstream::open(client, &headers, begin, route.keep_alive, seat).await?;
+            tokio::spawn(async move {
+                let written = async {
+                    let mut missed = missed;
+                    if let Some(behind) = behind {
+                        missed = downstream.wait(Box::pin(behind.missed(&mut reader))).await?;
+                        if missed.is_some() {
+                            visit.caught_up();
+                        }
+                    }
+                    write_all(&mut downstream, &mut reader, missed, &mut visit).await
+                };
+                let end = match written.await {
+                    Ok(end) | Err(end) => end,
+                };
+                visit.end(end);
+                downstream.end(end, None).await;
+            });
+            return Ok(None);
         }
-        let (transport, framing) = http1.into_parts();
-        let io = Io::new(transport).map_err(|error| {
-            pingora::Error::because(pingora::ErrorType::InternalError, "taking a socket", error)
-        })?;
-        hub.adopt(Newcomer {
-            io,
-            framing,
-            from: From::Feed { feed: joined.feed, pace: joined.pace, reader },
-            route,
-            seat,
-            visit,
-        });
-        return Ok(None);
+    };
+    let mut http1 = Http1::open(connection, version, &headers, &begin).await?;
+    if let Some(missed) = missed {
+        let (events, frames, _turn) = missed.into_parts();
+        let bytes = frames.len();
+        if !matches!(timeout(PATIENCE, http1.write(frames)).await, Ok(Ok(()))) {
+            return Ok(None);
+        }
+        visit.wrote(events, bytes, None);
     }
-    let mut downstream = Downstream::open(client, &headers, begin, route.keep_alive, seat).await?;
-    tokio::spawn(async move {
-        let end = match write_all(&mut downstream, &mut reader, missed, &mut visit).await {
-            Ok(end) | Err(end) => end,
-        };
-        visit.end(end);
-        downstream.end(end, None).await;
+    let (transport, framing) = http1.into_parts();
+    let io = Io::new(transport).map_err(|error| {
+        pingora::Error::because(pingora::ErrorType::InternalError, "taking a socket", error)
+    })?;
+    hub.adopt(Newcomer {
+        io,
+        framing,
+        from: From::Feed { feed: joined.feed, pace: joined.pace, reader },
+        route,
+        seat,
+        visit,
     });
     Ok(None)
+}
+
+/// A reader who has come back while its origin is away.
+struct Behind {
+    feeds: Feeds,
+    route: Arc<Route>,
+    request: Request,
+    joined: Joined,
+    last_event_id: Bytes,
+}
+
+impl Behind {
+    /// What it has missed, as soon as the origin is there to tell.
+    async fn missed(mut self: Box<Self>, reader: &mut Reader) -> Option<Missed> {
+        self.joined.answered().await;
+        let Self { feeds, route, request, joined, last_event_id } = &*self;
+        catch_up(feeds, route, request, joined, reader, last_event_id).await
+    }
 }
 
 /// The route's bounds on how far a reader may fall behind.

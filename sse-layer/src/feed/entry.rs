@@ -58,6 +58,14 @@ impl Entry {
         }
     }
 
+    /// An event that a reader is caught up with, and that its feed no longer has: `after` stands
+    /// for its place, `id` is the last event ID when it is dispatched. See
+    /// [`CatchUp`](super::CatchUp).
+    #[must_use]
+    pub fn caught_up(after: Cursor, frame: Frame, id: Bytes) -> Self {
+        Self::new(after, frame, id, None, Sums::default())
+    }
+
     /// The id that a client knows this event by, or else could.
     pub(super) fn name(&self) -> Bytes {
         if self.id.is_empty() { self.cursor.to_string().into() } else { self.id.clone() }

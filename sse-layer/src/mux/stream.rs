@@ -2,12 +2,13 @@
 
 use std::fmt;
 use std::future::poll_fn;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
 
 use super::wire::Encoder;
-use crate::feed::{Item, Lag, Lagged, Reader};
+use crate::feed::{Cursor, Entry, Item, Lag, Lagged, Reader, Start};
 
 /// Events that are ready together leave together, until they have come to so many bytes. The
 /// event that crosses the line is still taken.
@@ -115,6 +116,34 @@ impl MuxStream {
         // Another feed may get the number.
         self.due.retain(|item| item.feed() != feed);
         true
+    }
+
+    /// Whether the client is yet to be told of a gap in the feed of this name.
+    #[must_use]
+    pub fn has_gap(&self, name: &str) -> bool {
+        self.encoder.number(name).is_some_and(|feed| self.reader.has_gap(feed))
+    }
+
+    /// Closes that gap: returns the missed events as they are to be sent, and goes on in the feed
+    /// after `met`. A client that is cut off before the next event of any feed goes on from where
+    /// the missed ones say that they are. See [`CatchUp`](crate::feed::CatchUp).
+    pub fn close_gap(
+        &mut self,
+        name: &str,
+        missed: impl IntoIterator<Item = Entry>,
+        met: Cursor,
+    ) -> Piece {
+        let (mut piece, mut out) = (Piece::default(), BytesMut::new());
+        let Some(feed) = self.encoder.number(name).filter(|feed| self.reader.has_gap(*feed)) else {
+            return piece;
+        };
+        for entry in missed {
+            piece.events += u64::from(entry.frame().has_data());
+            self.encoder.encode(&mut out, &Item::Event { feed, entry: Arc::new(entry) });
+        }
+        self.reader.resubscribe(feed, Start::After(met));
+        piece.bytes = out.freeze();
+        piece
     }
 
     /// Whether a feed of this name is read.

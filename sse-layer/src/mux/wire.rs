@@ -142,14 +142,20 @@ impl Encoder {
     /// Forgets the name of a feed that the reader unsubscribes from, and returns the number that
     /// the reader knows it by; `None` if there is none of that name.
     pub fn remove(&mut self, name: &str) -> Option<usize> {
-        let number = self.names.iter().find(|(_, known)| known.name == name)?.0;
+        let number = self.number(name)?;
         self.names.try_remove(number).map(|_| number)
+    }
+
+    /// The number that the reader knows the feed of this name by, if there is one.
+    #[must_use]
+    pub fn number(&self, name: &str) -> Option<usize> {
+        self.names.iter().find(|(_, known)| known.name == name).map(|(number, _)| number)
     }
 
     /// Whether a feed has this name.
     #[must_use]
     pub fn contains(&self, name: &str) -> bool {
-        self.names.iter().any(|(_, known)| known.name == name)
+        self.number(name).is_some()
     }
 
     /// How many feeds have a name.

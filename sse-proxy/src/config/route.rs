@@ -341,7 +341,8 @@ pub enum Resume {
     /// The same, and what it no longer has, from the origin: it is asked to go on after the
     /// reader's last event, in a request of the reader's own, until that meets the history. For 16
     /// readers of the route at once, 10 seconds each, and as many bytes as the history may have;
-    /// whoever cannot be caught up with so is told of the gap.
+    /// whoever cannot be caught up with so is told of the gap. A multiplexed stream sends what one
+    /// of its feeds has missed before anything else.
     Origin,
 }
 

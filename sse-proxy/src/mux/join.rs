@@ -1,8 +1,14 @@
 //! Finds a feed for a multiplexed stream, as if it were requested alone.
 
+use std::sync::Arc;
+
+use bytes::Bytes;
+use sse_layer::feed::{Cursor, Epoch};
 use sse_layer::mux::{self, MuxStream, Wanted, is_name};
 
 use super::Mux;
+use super::catch_ups::{CatchUps, Missing};
+use crate::catch_up::may_catch_up;
 use crate::config::{Route, Stream};
 use crate::cors;
 use crate::request::Request;
@@ -10,10 +16,12 @@ use crate::shared::lag;
 
 impl Mux {
     /// Adds a feed to a stream. Else the status that a request for it alone would be answered with.
-    /// `request` says who wants it; `asked`, with what else, and from where.
+    /// `request` says who wants it; `asked`, with what else, and from where. What it has missed and
+    /// history no longer has is begun to be fetched, if it is to be.
     pub(super) fn join(
         &self,
         stream: &mut MuxStream,
+        catch_ups: &mut CatchUps,
         request: &Request,
         asked: &mux::Request,
         wanted: &Wanted,
@@ -39,17 +47,22 @@ impl Mux {
         let epoch = self.feeds.log().cursor().epoch;
         let (start, last) = (asked.start(wanted, epoch), last_id(asked, wanted).as_bytes());
         let is_private = is_private(route, &request);
-        stream.try_add(name, asked.after(wanted, epoch), |reader| {
+        let joined = stream.try_add(name, asked.after(wanted, epoch), |reader| {
             reader.set_lag(lag(route));
             if is_private {
-                self.feeds.open_private(route, request, reader, start, last);
-                return Ok(());
+                return Ok(self.feeds.open_private(route, request.clone(), reader, start, last));
             }
-            let joined = self.feeds.join_after(route, &request, reader, start, last);
-            joined.map(drop).map_err(|_| 503_u16)
+            self.feeds.join_after(route, &request, reader, start, last).map_err(|_| 503_u16)
         })?;
         if is_private {
             stream.mark_private(name);
+        } else if stream.has_gap(name) && may_catch_up(route, last) {
+            // One that is in no log has its client name the last event of each feed.
+            let nowhere = || Cursor { epoch: Epoch::random(), seq: 0 };
+            let after = asked.cursor().unwrap_or_else(nowhere);
+            let (name, id) = (name.to_owned(), Bytes::copy_from_slice(last));
+            let (feeds, route) = (self.feeds.clone(), Arc::clone(route));
+            catch_ups.begin(feeds, route, request, joined, Missing { name, id, after });
         }
         Ok(())
     }

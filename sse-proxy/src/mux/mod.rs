@@ -5,6 +5,7 @@
 
 mod answer;
 mod body;
+mod catch_ups;
 mod join;
 mod page;
 mod shown;

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use sse_layer::mux::{self, ChangeRequest, MuxStream, Piece, Place, Wanted, wire};
+use tokio::sync::OwnedSemaphorePermit;
 
+use super::catch_ups::{CatchUps, CaughtUp};
 use super::shown::ReadAlong;
 use super::{Mux, Opened};
 use crate::client::Client;
@@ -39,12 +41,17 @@ pub(crate) struct Changing {
     told: BytesMut,
     visit: Visit,
     shown: Option<ReadAlong>,
+    /// What is missing of a feed is sent before anything else that has a position.
+    catch_ups: CatchUps,
+    /// Held until what was fetched has been sent.
+    turn: Option<OwnedSemaphorePermit>,
 }
 
 /// What a stream goes on with.
 enum Next {
     Piece(Piece),
     Change(Box<Change>),
+    CaughtUp(Option<CaughtUp>),
 }
 
 impl Changing {
@@ -68,7 +75,8 @@ impl Changing {
         wire::open(&mut told, jitter(RETRY), &place.sid().to_string(), resumed, at);
         let stream = MuxStream::new();
         let shown = mux.shown.as_ref().map(|shown| shown.open(&request.headers));
-        let mut changing = Self { mux: mux.clone(), stream, place, told, visit, shown };
+        let (mux, catch_ups, turn) = (mux.clone(), CatchUps::default(), None);
+        let mut changing = Self { mux, stream, place, told, visit, shown, catch_ups, turn };
         for wanted in &asked.feeds {
             changing.add(request, asked, wanted);
         }
@@ -77,7 +85,8 @@ impl Changing {
 
     /// Adds a feed, or tells why it is not added.
     fn add(&mut self, request: &Request, asked: &mux::Request, wanted: &Wanted) {
-        if let Err(status) = self.mux.join(&mut self.stream, request, asked, wanted) {
+        let Self { mux, stream, catch_ups, .. } = self;
+        if let Err(status) = mux.join(stream, catch_ups, request, asked, wanted) {
             wire::closed(&mut self.told, &wanted.name, status);
         }
     }
@@ -85,6 +94,7 @@ impl Changing {
     fn change(&mut self, Change { asked, request }: &Change) {
         for name in &asked.remove {
             self.stream.remove(name);
+            self.catch_ups.forget(name);
             if let Some(shown) = &self.shown {
                 shown.forget(name);
             }
@@ -105,23 +115,41 @@ impl Changing {
             if !self.told.is_empty() {
                 return Piece::of(self.told.split().freeze());
             }
+            self.turn = None;
+            let is_caught_up = self.catch_ups.is_empty();
             let next = tokio::select! {
                 biased;
                 change = self.place.next() => Next::Change(change),
-                piece = self.stream.next() => Next::Piece(piece),
+                caught_up = self.catch_ups.next(), if !is_caught_up => Next::CaughtUp(caught_up),
+                piece = self.stream.next(), if is_caught_up => Next::Piece(piece),
             };
             match next {
                 Next::Piece(piece) => return piece,
                 Next::Change(change) => self.change(&change),
+                Next::CaughtUp(caught_up) => {
+                    let piece = caught_up.map(|caught_up| self.close_gap(caught_up));
+                    if let Some(piece) = piece.filter(|piece| !piece.bytes.is_empty()) {
+                        return piece;
+                    }
+                }
             }
         }
+    }
+
+    /// What a feed's client has missed. Nothing if it is not to be had: then it is told of the gap.
+    fn close_gap(&mut self, CaughtUp { of, missed }: CaughtUp) -> Piece {
+        let Some((missed, met)) = missed else { return Piece::default() };
+        self.visit.caught_up();
+        let (entries, turn) = missed.into_entries(of.after, of.id);
+        self.turn = Some(turn);
+        self.stream.close_gap(&of.name, entries, met)
     }
 
     async fn write(mut self, mut downstream: Downstream) {
         let Err(end) = self.write_all(&mut downstream).await;
         self.visit.end(end);
         // Whatever becomes of the rest, nobody can change it any more, and no feed is read for it.
-        drop((self.stream, self.place, self.shown));
+        drop((self.stream, self.place, self.shown, self.catch_ups, self.turn));
         downstream.end(end, Some(wire::bye().to_bytes())).await;
     }
 
