@@ -170,14 +170,16 @@ impl Proxy {
         self.status("VmRSS:")
     }
 
-    /// How much a thread of the program has worked, in the system's ticks.
+    /// How much a thread of the program has worked, in the system's ticks: nothing, if it has yet to
+    /// begin.
     pub(crate) fn work_of(&self, thread: &str) -> u64 {
         let pid = self.child.id().expect("running");
         let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).expect("Linux");
         let stats = tasks.map(|task| task.expect("a task").path().join("stat"));
         let mut stats = stats.filter_map(|stat| std::fs::read_to_string(stat).ok());
-        let stat = stats.find(|stat| stat.contains(&format!("({thread})")));
-        let stat = stat.expect(thread);
+        let Some(stat) = stats.find(|stat| stat.contains(&format!("({thread})"))) else {
+            return 0;
+        };
         let fields: Vec<_> = stat.rsplit(')').next().expect("fields").split_whitespace().collect();
         let ticks = |at: usize| fields[at].parse::<u64>().expect("a number");
         ticks(11) + ticks(12)

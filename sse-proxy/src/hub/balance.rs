@@ -62,6 +62,15 @@ pub(super) fn with_time(writers: &[Arc<Mailbox>]) -> Option<&Arc<Mailbox>> {
 }
 
 impl Writer {
+    /// How long it may sleep instead: one that has told that it is busy has to tell when it is no
+    /// longer.
+    pub(super) fn nap(&self, wait: Option<Duration>) -> Option<Duration> {
+        if self.mailbox.load() < CALM {
+            return wait;
+        }
+        Some(wait.map_or(SPAN, |wait| wait.min(SPAN)))
+    }
+
     /// Tells how busy it is, and hands some private streams over if that is too much.
     pub(super) fn tell_load(&mut self, load: u32) {
         self.mailbox.set_load(load);

@@ -72,8 +72,8 @@ impl Io {
         registry.reregister(self.tcp(), token, interest)
     }
 
+    /// Gives it up to another writer. One that is closed need not be given up.
     pub(super) fn deregister(&mut self, registry: &Registry) {
-        // It is closed next in any case.
         let _ = registry.deregister(self.tcp());
     }
 

@@ -48,8 +48,8 @@ impl Upstream {
         registry.register(self.source(), token, Interest::READABLE)
     }
 
+    /// Gives it up to another writer. One that is closed need not be given up.
     pub(super) fn deregister(&mut self, registry: &Registry) {
-        // It is closed next in any case.
         let _ = registry.deregister(self.source());
     }
 

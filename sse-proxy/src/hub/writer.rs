@@ -94,7 +94,8 @@ impl Writer {
         loop {
             let is_idle = self.queue.is_empty() && self.unread.is_empty();
             let before = Instant::now();
-            let wait = if is_idle { self.timers.wait(before) } else { Some(Duration::ZERO) };
+            let wait =
+                if is_idle { self.nap(self.timers.wait(before)) } else { Some(Duration::ZERO) };
             if let Err(error) = self.selector.poll(&mut events, wait)
                 && error.kind() != io::ErrorKind::Interrupted
             {
@@ -224,10 +225,6 @@ impl Writer {
     pub(super) fn end(&mut self, number: usize, end: End) {
         let Some(mut slot) = self.slots.try_remove(number) else { return };
         slot.finish(end);
-        slot.io.deregister(self.selector.registry());
-        if let Some(private) = slot.private() {
-            private.upstream.deregister(self.selector.registry());
-        }
         self.leave_group(&slot);
         let group = slot.group;
         slot.visit.end(end);
