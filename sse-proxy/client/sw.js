@@ -7,6 +7,18 @@ const hub = new Hub(new URL('mux', location.href).pathname);
 /** How much may wait for a page: one that is slower comes back for the rest, as it would natively. */
 const MOST = 2 ** 20;
 
+/** Ends what is being answered, each its own. @type {Set<() => void>} */
+const ends = new Set();
+/**
+ * The last ids of what has ended here and comes back, by page and feed: Chromium does not show
+ * `Last-Event-ID` to workers. @type {Map<string, string>}
+ */
+const lasts = new Map();
+/** How many of them are kept: some pages never come back. */
+const MOST_LASTS = 4096;
+/** Whether another version of this worker takes over. */
+let isReplaced = false;
+
 scope.addEventListener('install', () => scope.skipWaiting());
 scope.addEventListener('activate', (event) => event.waitUntil(scope.clients.claim()));
 scope.addEventListener('fetch', (event) => {
@@ -14,56 +26,87 @@ scope.addEventListener('fetch', (event) => {
   const { origin, pathname, search } = new URL(url);
   const isFeed = method === 'GET' && headers.get('Accept') === 'text/event-stream' && origin === location.origin;
   // What is ours by name is the mux itself.
-  if (isFeed && !pathname.startsWith('/.sse/')) event.respondWith(answer(event.request, pathname + search));
+  if (isFeed && !isReplaced && !pathname.startsWith('/.sse/')) event.respondWith(answer(event, pathname + search));
+});
+
+// What is still being answered when a worker goes is closed for good by Chromium, and what has ended is
+// not: its page comes back with its last id, to the next worker.
+scope.registration.addEventListener('updatefound', () => {
+  const next = scope.registration.installing;
+  if (!next || scope.serviceWorker.state !== 'activated') return; // it is this one
+  next.addEventListener('statechange', () => {
+    isReplaced ||= next.state === 'installed' || next.state === 'activating';
+    if (!isReplaced) return;
+    for (const end of ends) end();
+    next.postMessage({ lasts });
+  });
+});
+scope.addEventListener('message', ({ data, source }) => {
+  if (!(source instanceof ServiceWorker)) return;
+  for (const [key, last] of data.lasts) lasts.set(key, last);
 });
 
 /**
- * @param {Request} request
+ * @param {FetchEvent} event
  * @param {string} name
  * @returns {Promise<Response>}
  */
-function answer(request, name) {
-  const last = lastEventId(request);
+function answer({ request, clientId }, name) {
+  const key = `${clientId} ${name}`;
+  let last = lastEventId(request) || (lasts.get(key) ?? '');
+  lasts.delete(key);
   const encoder = new TextEncoder();
   /** @type {ReadableStreamDefaultController<Uint8Array>} */
   let controller;
-  let leave = () => {};
+  let unsubscribe = () => {};
+  let isOpen = false;
   let hasIds = false;
-  const body = new ReadableStream({
-    start: (it) => { controller = it; },
-    cancel: () => leave(),
-  }, new ByteLengthQueuingStrategy({ highWaterMark: MOST }));
+  /** @type {(response: Response | Promise<Response>) => void} */
+  let respond = () => {};
+  const leave = () => {
+    ends.delete(end);
+    unsubscribe();
+  };
   const end = () => {
     leave();
+    if (!isOpen) return respond(fetch(request));
+    if (last && lasts.size < MOST_LASTS) lasts.set(key, last);
     controller.close();
   };
+  ends.add(end);
 
+  const body = new ReadableStream({
+    start: (it) => { controller = it; },
+    cancel: leave,
+  }, new ByteLengthQueuingStrategy({ highWaterMark: MOST }));
+  const headers = { 'Content-Type': 'text/event-stream', 'Cache-Control': 'no-store' };
+  const write = (/** @type {string} */ text) => {
+    if (!isOpen) respond(new Response(body, { headers }));
+    isOpen = true;
+    controller.enqueue(encoder.encode(text));
+    if ((controller.desiredSize ?? 0) < 0) end();
+  };
+  const send = (/** @type {import('./hub.js').Message} */ message) => {
+    const [kind] = message;
+    if (kind === 'event') {
+      const [, type, data, cursor, id] = message;
+      hasIds ||= id !== '';
+      // Without an id of its own the position is one, for the proxy to find it again.
+      last = hasIds ? id : cursor;
+      write(block(type, data, last));
+    } else if (kind === 'open') {
+      write(':\n\n');
+    } else if (kind !== 'connecting') {
+      const [, status = 404] = message;
+      const isElsewhere = kind === 'native' || status === 404 || status === 400 || (status > 299 && status < 400);
+      if (isOpen || isElsewhere) return end();
+      leave();
+      respond(new Response(null, { status }));
+    }
+  };
   return new Promise((resolve) => {
-    const headers = { 'Content-Type': 'text/event-stream', 'Cache-Control': 'no-store' };
-    let isOpen = false;
-    const open = () => {
-      if (!isOpen) resolve(new Response(body, { headers }));
-      isOpen = true;
-    };
-    const send = (/** @type {import('./hub.js').Message} */ message) => {
-      const [kind] = message;
-      if (kind === 'event') {
-        const [, type, data, cursor, id] = message;
-        open();
-        hasIds ||= id !== '';
-        // Without an id of its own the position is one, for the proxy to find it again.
-        controller.enqueue(encoder.encode(block(type, data, hasIds ? id : cursor)));
-        if ((controller.desiredSize ?? 0) < 0) end();
-      } else if (kind === 'open') {
-        open();
-      } else if (kind !== 'connecting') {
-        const [, status = 404] = message;
-        if (isOpen) end();
-        else if (kind === 'native' || status === 404 || status === 400 || (status > 299 && status < 400)) resolve(fetch(request));
-        else resolve(new Response(null, { status }));
-      }
-    };
-    leave = hub.subscribe({ name, at: '', last, send });
+    respond = resolve;
+    unsubscribe = hub.subscribe({ name, at: '', last, send });
   });
 }
 

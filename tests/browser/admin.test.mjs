@@ -3,7 +3,8 @@
 import assert from 'node:assert/strict';
 import path from 'node:path';
 import test from 'node:test';
-import { listen, openPage, startAdmin, startOrigin, until } from './harness.mjs';
+import { openPage } from './browsers.mjs';
+import { listen, startAdmin, startOrigin, until } from './harness.mjs';
 
 test('the live page shows feeds, what is wrong with them, and what to set', async (t) => {
   const origin = await startOrigin(t, { interval: 100 });

@@ -4,7 +4,8 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'node:test';
-import { openPage, startDemo } from './harness.mjs';
+import { openPage } from './browsers.mjs';
+import { startDemo } from './harness.mjs';
 
 const SIZES = [[1440, 900], [390, 844]];
 

@@ -6,7 +6,6 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import readline from 'node:readline';
-import { chromium } from 'playwright-core';
 
 const here = import.meta.dirname;
 const binary = path.resolve(process.env.SSE_PROXY ?? path.join(here, '../../target/debug/sse-proxy'));
@@ -85,7 +84,7 @@ async function runBinary(t, args) {
 
 const startBinary = async (t, args) => (await runBinary(t, args)).url;
 
-/** The proxy with a configuration, where `ADDRESS` stands for its own. `restart` is on the same port. */
+/** The proxy with a configuration, where `ADDRESS` stands for its own. It starts anew on the same port. */
 export async function startConfigured(t, config) {
   const file = path.join(scratch(t), 'sse-proxy.toml');
   const run = (address) => {
@@ -95,9 +94,11 @@ export async function startConfigured(t, config) {
   let running = await run('127.0.0.1:0');
   return {
     url: running.url,
-    restart: async () => {
+    /** Kills it, does something, and starts it again. */
+    restart: async (meanwhile = () => {}) => {
       running.child.kill('SIGKILL');
       await running.exited;
+      await meanwhile();
       running = await run(new URL(running.url).host);
     },
   };
@@ -148,29 +149,6 @@ address = "127.0.0.1:0"
 }
 
 export const startDemo = (t) => startBinary(t, ['demo', '--listen', '127.0.0.1:0']);
-
-/** A page of a fresh browser. */
-export async function openPage(t, url, options = {}) {
-  const browser = await chromium.launch({
-    ...options,
-    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-    args: [
-      '--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
-      '--disable-background-networking', '--disable-component-update', '--disable-sync',
-      '--ignore-certificate-errors', // of workers too, which the context's setting does not cover
-    ],
-  });
-  t.after(() => browser.close());
-  const context = await browser.newContext({ ignoreHTTPSErrors: true, viewport: { width: 1440, height: 900 } });
-  const page = await context.newPage();
-  page.setDefaultTimeout(DEADLINE);
-  page.streams = []; // URLs of the EventSource requests it made
-  page.on('request', (request) => {
-    if (request.resourceType() === 'eventsource') page.streams.push(request.url());
-  });
-  await page.goto(url);
-  return page;
-}
 
 /** Asks again until `ask` answers something true, and returns that. */
 export async function until(what, ask) {

@@ -4,29 +4,13 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'node:test';
-import { openStream, frame, startEventServer } from './event-server.mjs';
-import { openPage, startConfigured, until } from './harness.mjs';
-import { startRelay } from './relay.mjs';
-import { allOpen, assertHeard, openTab, read } from './tabs.mjs';
+import { openPage, openTab } from './browsers.mjs';
+import { frame, openStream, startEventServer } from './event-server.mjs';
+import { names, startFeeds } from './feeds.mjs';
+import { until } from './harness.mjs';
+import { allOpen, assertHeard, read } from './tabs.mjs';
 
 const CLIENT = path.join(import.meta.dirname, '../../sse-proxy/client');
-const names = (count, from = 1) => Array.from({ length: count }, (_, i) => `/feed/${from + i}`);
-
-/** A proxy without TLS, so that browsers have six connections to it. */
-const startPlain = (t, origin, more = '') => startConfigured(t, `
-[[listener]]
-address = "ADDRESS"
-
-[[route]]
-path = "/feed/*"
-upstream = "${origin.url}"
-stream = "shared"
-
-[[route]]
-path = "/*"
-upstream = "${origin.url}"
-${more}`);
-
 /** How long the page waits for another resource, in milliseconds; `null` if it waits in vain. */
 const fetchTime = (page) => page.evaluate(async () => {
   const begin = performance.now();
@@ -35,18 +19,17 @@ const fetchTime = (page) => page.evaluate(async () => {
 });
 
 test('without TLS, twenty sources leave no room for anything else, and with the client they do', async (t) => {
-  const origin = await startEventServer(t);
-  const proxy = await startPlain(t, origin);
+  const { url, publish } = await startFeeds(t);
   const feeds = names(20);
 
-  const native = await openPage(t, `${proxy.url}/`);
+  const native = await openPage(t, url);
   await read(native, feeds, { client: null });
   const open = () => native.evaluate(() => Object.values(window.sources).filter(({ readyState }) => readyState === 1).length);
   await until('six are open', async () => await open() === 6);
   assert.equal(await fetchTime(native), null, 'a fetch hangs');
   assert.equal(await open(), 6);
 
-  const page = await openPage(t, `${proxy.url}/`);
+  const page = await openPage(t, url);
   await read(page, feeds);
   await allOpen(page);
   let fastest = Infinity;
@@ -56,14 +39,13 @@ test('without TLS, twenty sources leave no room for anything else, and with the 
     fastest = Math.min(fastest, time);
     return fastest < 100;
   });
-  for (const feed of feeds) origin.publish(feed);
+  publish(feeds);
   await assertHeard(page, 1, 'on a connection without TLS');
 });
 
 test('sources that come and go while the stream goes on: those that stay lose nothing', async (t) => {
-  const origin = await startEventServer(t);
-  const proxy = await startPlain(t, origin);
-  const page = await openPage(t, `${proxy.url}/`);
+  const { origin, url, publish } = await startFeeds(t);
+  const page = await openPage(t, url);
   const staying = names(10);
   await read(page, staying);
   await allOpen(page);
@@ -95,30 +77,27 @@ test('sources that come and go while the stream goes on: those that stay lose no
 });
 
 test('more feeds than a stream may have go on several', async (t) => {
-  const origin = await startEventServer(t);
-  const proxy = await startPlain(t, origin, '\n[mux]\nmax_feeds = 20\n');
-  const page = await openPage(t, `${proxy.url}/`);
+  const { url, publish } = await startFeeds(t, { more: '\n[mux]\nmax_feeds = 20\n' });
+  const page = await openPage(t, url);
   const feeds = names(50);
   await read(page, feeds);
   await allOpen(page);
-  for (const feed of feeds) origin.publish(feed);
+  publish(feeds);
   await assertHeard(page, 1, 'on several streams');
 });
 
 test('without a shared worker each page has a stream of its own', async (t) => {
-  const origin = await startEventServer(t);
-  const proxy = await startPlain(t, origin);
-  const relay = await startRelay(t, proxy.url);
-  const first = await openPage(t, `${relay.url}/`);
+  const { url, relay, publish } = await startFeeds(t);
+  const first = await openPage(t, url);
   await first.context().addInitScript(() => { delete globalThis.SharedWorker; });
-  const pages = [await openTab(first, `${relay.url}/`), await openTab(first, `${relay.url}/`)];
+  const pages = [await openTab(first, url), await openTab(first, url)];
   const feeds = names(20);
   for (const page of pages) await read(page, feeds);
   for (const page of pages) await allOpen(page);
-  for (const feed of feeds) origin.publish(feed);
+  publish(feeds);
   for (const page of pages) await assertHeard(page, 1, 'without a worker');
   relay.cut();
-  for (const feed of feeds) origin.publish(feed);
+  publish(feeds);
   for (const page of pages) await assertHeard(page, 2, 'without a worker');
 });
 
@@ -138,28 +117,26 @@ test('where there is no mux, sources are the browser\'s own', async (t) => {
 });
 
 test('a feed that is not for the mux is the browser\'s own, and others are not', async (t) => {
-  const origin = await startEventServer(t);
-  const proxy = await startPlain(t, origin, `
+  const { url, publish } = await startFeeds(t, { more: `
 [[route]]
 path = "/feed/alone"
-upstream = "${origin.url}"
+upstream = "ORIGIN"
 mux = false
-`);
-  const page = await openPage(t, `${proxy.url}/`);
+` });
+  const page = await openPage(t, url);
   const feeds = ['/feed/alone', '/feed/1'];
   await read(page, feeds);
   await allOpen(page);
-  assert.deepEqual(page.streams, [`${proxy.url}/feed/alone`]);
-  for (const feed of feeds) origin.publish(feed);
+  assert.deepEqual(page.streams, [`${url}feed/alone`]);
+  publish(feeds);
   await assertHeard(page, 1, 'one of each kind');
 });
 
 test('a source that is refused says by which status', async (t) => {
   const statuses = [204, 401, 403, 404, 500];
   const answers = Object.fromEntries(statuses.map((status) => [`/refused/${status}`, (req, res) => res.writeHead(status).end()]));
-  const origin = await startEventServer(t, answers);
-  const proxy = await startPlain(t, origin);
-  const page = await openPage(t, `${proxy.url}/`);
+  const { url } = await startFeeds(t, { handlers: answers });
+  const page = await openPage(t, url);
   await read(page, Object.keys(answers));
   const told = () => page.evaluate(() => Object.values(window.heard).map(({ statuses }) => statuses));
   await until('all are refused', async () => (await told()).every(({ length }) => length === 1));
@@ -168,16 +145,16 @@ test('a source that is refused says by which status', async (t) => {
 
 test('two sources of a private feed are two at the origin, as natively', async (t) => {
   let count = 0;
-  const origin = await startEventServer(t, {
+  const handlers = {
     '/private/greeting': (req, res) => {
       count += 1;
       openStream(res);
       res.write(frame({ data: count }));
     },
-  });
-  const proxy = await startPlain(t, origin);
-  const page = await openPage(t, `${proxy.url}/`);
-  const tabs = [page, await openTab(page, `${proxy.url}/`), await openTab(page, `${proxy.url}/`)];
+  };
+  const { url } = await startFeeds(t, { handlers });
+  const page = await openPage(t, url);
+  const tabs = [page, await openTab(page, url), await openTab(page, url)];
   for (const tab of tabs) await read(tab, ['/private/greeting']);
   const numbers = (tab) => tab.evaluate(() => window.heard['/private/greeting'].numbers);
   await until('all are greeted', async () => (await Promise.all(tabs.map(numbers))).every(({ length }) => length > 0));
@@ -186,25 +163,25 @@ test('two sources of a private feed are two at the origin, as natively', async (
 
 test('who has signed in since hears nothing of what another may hear', async (t) => {
   const users = new Map(); // user -> responses
-  const origin = await startEventServer(t, {
+  const handlers = {
     '/user': (req, res) => {
       const user = /user=(\w+)/.exec(req.headers.cookie ?? '')?.[1] ?? 'nobody';
       openStream(res);
       users.set(user, [...users.get(user) ?? [], res]);
     },
-  });
-  const proxy = await startPlain(t, origin, `
+  };
+  const { url } = await startFeeds(t, { handlers, more: `
 [[route]]
 path = "/user"
-upstream = "${origin.url}"
+upstream = "ORIGIN"
 stream = "shared"
 share_by = ["cookie:user"]
-`);
-  const page = await openPage(t, `${proxy.url}/`);
+` });
+  const page = await openPage(t, url);
   await page.evaluate(() => { document.cookie = 'user=1'; });
   await read(page, ['/user']);
   await allOpen(page);
-  const tab = await openTab(page, `${proxy.url}/`);
+  const tab = await openTab(page, url);
   await tab.evaluate(() => { document.cookie = 'user=2'; });
   await read(tab, ['/user']);
   await allOpen(tab);
@@ -215,23 +192,22 @@ share_by = ["cookie:user"]
 });
 
 test('a page that comes back from the cache of pages has missed nothing', async (t) => {
-  const origin = await startEventServer(t);
-  const proxy = await startPlain(t, origin);
-  const page = await openPage(t, `${proxy.url}/`, { ignoreDefaultArgs: ['--disable-back-forward-cache'] });
+  const { url, publish } = await startFeeds(t);
+  const page = await openPage(t, url, { ignoreDefaultArgs: ['--disable-back-forward-cache'] });
   const feeds = names(5);
   await read(page, feeds);
   await allOpen(page);
-  for (const feed of feeds) origin.publish(feed);
+  publish(feeds);
   await assertHeard(page, 1, 'before it leaves');
-  await page.goto(`${proxy.url}/page/next`);
-  for (const feed of feeds) origin.publish(feed);
+  await page.goto(`${url}page/next`);
+  publish(feeds);
   await page.evaluate(() => { history.back(); }).catch(() => {});
   await page.waitForFunction(() => window.heard); // as it was left
   await assertHeard(page, 2, 'when it is back');
 });
 
 test('usual mistakes are told on the console, where that is wanted', async (t) => {
-  const origin = await startEventServer(t, {
+  const handlers = {
     '/mistakes/named': (req, res) => {
       openStream(res);
       res.write(frame({ type: 'update', data: 'x' }));
@@ -241,9 +217,9 @@ test('usual mistakes are told on the console, where that is wanted', async (t) =
       res.end(`retry: 5000\n${frame({ data: 'x' })}`);
     },
     '/mistakes/gone': (req, res) => res.writeHead(403).end(),
-  });
-  const proxy = await startPlain(t, origin);
-  const page = await openPage(t, `${proxy.url}/`);
+  };
+  const { url } = await startFeeds(t, { handlers });
+  const page = await openPage(t, url);
   const said = [];
   page.on('console', (message) => said.push(message.text()));
   const make = (hints) => page.evaluate(async (hints) => {

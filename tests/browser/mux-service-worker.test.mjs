@@ -2,56 +2,48 @@
 
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { frame, openStream, startEventServer } from './event-server.mjs';
-import { openPage, startConfigured, until } from './harness.mjs';
-import { startRelay } from './relay.mjs';
-import { allOpen, assertHeard, openTab, read } from './tabs.mjs';
+import { openPage, openTab } from './browsers.mjs';
+import { frame, openStream } from './event-server.mjs';
+import { names, startFeeds } from './feeds.mjs';
+import { allOpen, assertHeard, read } from './tabs.mjs';
 
-const FEEDS = Array.from({ length: 20 }, (_, i) => `/feed/${i + 1}`);
+const FEEDS = names(20);
+
+/** Has a page's origin answer by a service worker. */
+const register = (page, script = '/.sse/sw.js') => page.evaluate(async (script) => {
+  const { serviceWorker } = navigator;
+  const before = serviceWorker.controller;
+  await serviceWorker.register(script, { type: 'module', scope: '/' });
+  if (serviceWorker.controller === before) {
+    await new Promise((done) => serviceWorker.addEventListener('controllerchange', done, { once: true }));
+  }
+}, script);
 
 async function start(t, handlers) {
-  const origin = await startEventServer(t, handlers);
-  const proxy = await startConfigured(t, `
-[[listener]]
-address = "ADDRESS"
-
-[[route]]
-path = "/feed/*"
-upstream = "${origin.url}"
-stream = "shared"
-
-[[route]]
-path = "/*"
-upstream = "${origin.url}"
-`);
-  const relay = await startRelay(t, proxy.url);
-  const page = await openPage(t, `${relay.url}/`);
-  await page.evaluate(async () => {
-    await navigator.serviceWorker.register('/.sse/sw.js', { type: 'module', scope: '/' });
-    if (!navigator.serviceWorker.controller) {
-      await new Promise((done) => navigator.serviceWorker.addEventListener('controllerchange', done, { once: true }));
-    }
-  });
-  return { origin, relay, page, url: `${relay.url}/` };
+  const feeds = await startFeeds(t, { handlers });
+  const page = await openPage(t, feeds.url);
+  await register(page);
+  return { ...feeds, page };
 }
 
+/** How many errors a page has heard. */
+const errors = (page) => page.evaluate(() => Object.values(window.heard).reduce((sum, { errors }) => sum + errors, 0));
+
 test("unchanged pages' sources go over one stream, and lose nothing when it is cut", async (t) => {
-  const { origin, relay, page, url } = await start(t);
+  const { origin, relay, page, url, publish, last } = await start(t);
   const tabs = [page, await openTab(page, url)];
   for (const tab of tabs) await read(tab, FEEDS, { client: null });
   for (const tab of tabs) await allOpen(tab);
-  const publish = () => FEEDS.map((feed) => origin.publish(feed)).at(-1);
-  publish();
+  publish(FEEDS);
   for (const tab of tabs) await assertHeard(tab, 1, 'through the service worker');
   for (const feed of FEEDS) assert.equal(origin.opened(feed), 1, `${feed} was opened once`);
   assert.ok(relay.open() < 6, 'with room for more, without TLS');
 
-  publish();
+  publish(FEEDS);
   relay.cut();
-  const last = publish();
-  for (const tab of tabs) await assertHeard(tab, last, 'after a cut');
-  const errors = await page.evaluate(() => Object.values(window.heard).reduce((sum, { errors }) => sum + errors, 0));
-  assert.equal(errors, 0, 'of which the page has seen nothing');
+  publish(FEEDS);
+  for (const tab of tabs) await assertHeard(tab, last(), 'after a cut');
+  assert.equal(await errors(page), 0, 'of which the page has seen nothing');
 });
 
 test('types, ids, refusals and other requests pass through the service worker', async (t) => {
@@ -94,4 +86,16 @@ test('types, ids, refusals and other requests pass through the service worker', 
     '/gone': ['closed'],
     text: 'text',
   });
+});
+
+test('another version of the service worker takes over, and nothing is lost', async (t) => {
+  const { page, publish, last } = await start(t);
+  await read(page, FEEDS, { client: null });
+  await allOpen(page);
+  publish(FEEDS);
+  await assertHeard(page, 1, 'by the first one');
+  // By another address it is another version.
+  await register(page, '/.sse/sw.js?2');
+  publish(FEEDS);
+  await assertHeard(page, last(), 'by the next one');
 });

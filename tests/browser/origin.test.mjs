@@ -3,7 +3,8 @@
 import assert from 'node:assert/strict';
 import path from 'node:path';
 import test from 'node:test';
-import { heard, listen, openPage, scratch, startOrigin, startProxy, until } from './harness.mjs';
+import { openPage } from './browsers.mjs';
+import { heard, listen, scratch, startOrigin, startProxy, until } from './harness.mjs';
 
 const TWELVE = Array.from({ length: 12 }, (_, i) => `/feed/${i + 1}`);
 const OPEN = 1;

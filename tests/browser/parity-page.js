@@ -1,5 +1,12 @@
 // What an EventSource does, as functions that run in a page or worker. Each gets the class, and returns
-// what it has seen. Addresses are of tests/browser/parity-server.mjs.
+// what it has seen. Addresses are of tests/browser/parity-server.mjs, which serves this file too.
+
+/** All cases at once, each with an instance of its own of `'native'` EventSource or of the client's. */
+export async function runAll(kind, other) {
+  const ES = kind === 'native' ? EventSource : (await import('/.sse/mux.js')).MuxEventSource;
+  const run = async ([name, act]) => [name, await act(ES, other).catch((error) => String(error))];
+  return Object.fromEntries(await Promise.all(Object.entries(cases).map(run)));
+}
 
 /** Keeps what happens to a source: `[what, readyState, more]`. */
 function watch(source, types = []) {
@@ -129,6 +136,7 @@ const cases = {
     return seen.slice(0, 2);
   },
   'fields become events by the rules': (ES) => logOf(ES, '/parity/fields', 99, ['update', 'a b', 'ping', 'ünï']),
+  'a NUL is a character': (ES) => logOf(ES, '/parity/nul', 2),
   'ids stay, are emptied, and may be of any characters': (ES) => logOf(ES, '/parity/ids', 9),
   'line ends and a mark of byte order': (ES) => logOf(ES, '/parity/lines', 5),
   'a type that nobody listens to is not a message': (ES) => logOf(ES, '/parity/fields', 99),
@@ -282,9 +290,9 @@ const cases = {
     for (let round = 0; round < 3; round += 1) logs.push(await logOf(ES, '/parity/greeting?again', 3));
     return logs;
   },
-  'cross-origin without leave': (ES) => logOf(ES, `${other}/parity/greeting`, 1),
-  'cross-origin with leave': (ES) => logOf(ES, `${other}/parity/cors`, 3),
-  'cross-origin with credentials, without leave for them': (ES) => logOf(ES, `${other}/parity/cors`, 1, [], { withCredentials: true }),
-  'cross-origin with leave for credentials': (ES) => logOf(ES, `${other}/parity/cors-credentials`, 3, [], { withCredentials: true }),
+  'cross-origin without leave': (ES, other) => logOf(ES, `${other}/parity/greeting`, 1),
+  'cross-origin with leave': (ES, other) => logOf(ES, `${other}/parity/cors`, 3),
+  'cross-origin with credentials, without leave for them': (ES, other) => logOf(ES, `${other}/parity/cors`, 1, [], { withCredentials: true }),
+  'cross-origin with leave for credentials': (ES, other) => logOf(ES, `${other}/parity/cors-credentials`, 3, [], { withCredentials: true }),
   'from one origin to the other': (ES) => logOf(ES, `/parity/redirect-to-other`, 3),
 };

@@ -1,5 +1,7 @@
 // What the parity tests ask for: each path misbehaves in its own way.
 
+import fs from 'node:fs';
+import path from 'node:path';
 import { frame, openStream } from './event-server.mjs';
 
 const HEADERS = { 'Cache-Control': 'no-cache' };
@@ -19,8 +21,15 @@ const comesBack = (first, later) => (req, res) => {
 const RETRY = 'retry: 150\n';
 const greeting = frame({ data: 'hello' }) + frame({ data: 'world' });
 
+const script = (text) => (req, res) => res.writeHead(200, { 'Content-Type': 'text/javascript' }).end(text);
+const PAGE = fs.readFileSync(path.join(import.meta.dirname, 'parity-page.js'));
+const WORKER = `import { runAll } from './page.js';
+addEventListener('message', async ({ data }) => postMessage(await runAll(...data)));`;
+
 /** @param {string} other An origin that pages are not of. */
 export const parityHandlers = (other) => ({
+  '/parity/page.js': script(PAGE),
+  '/parity/worker.js': script(WORKER),
   '/parity/silent': says(''),
   '/parity/greeting': says(greeting),
   '/parity/large': says(frame({ data: 'x'.repeat(2 ** 20) }) + frame({ data: 'small' })),
@@ -28,8 +37,9 @@ export const parityHandlers = (other) => ({
     'data: one\n\n', ': comment\n\n', 'data\n\n', 'data:\ndata:\n\n', 'data: a\ndata:  b\n\n', 'event: nothing\n\n',
     'event: update\ndata: named\n\n', 'event: update\nevent:\ndata: unnamed again\n\n', 'event: a b\ndata: blank in the type\n\n',
     'event: ping\ndata\n\n', 'Data: not a field\n\n', 'data: colon: in: it\n\n', 'unknown: x\ndata: y\n\n',
-    'event: ünï\ndata: ✓\n\n', 'event:update\ndata:tight\n\n', 'data: \u0000\n\n', 'event: update#x\ndata: not heard\n\n', 'data: last\n\n',
+    'event: ünï\ndata: ✓\n\n', 'event:update\ndata:tight\n\n', 'event: update#x\ndata: not heard\n\n', 'data: last\n\n',
   ].join('')),
+  '/parity/nul': says('data: a\u0000b\n\n'),
   '/parity/ids': says([
     'data: none\n\n', 'id: 1\ndata: one\n\n', 'data: still one\n\n', 'id: ✓ ü\ndata: any\n\n', 'id: a b c\ndata: blanks\n\n',
     'id\ndata: emptied\n\n', 'data: still empty\n\n', 'id: 7\ndata: seven\n\n',

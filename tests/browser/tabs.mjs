@@ -1,15 +1,7 @@
 // Tabs of one browser, whose pages read feeds and keep what they hear.
 
 import assert from 'node:assert/strict';
-import { DEADLINE, until } from './harness.mjs';
-
-/** Another tab beside `page`. */
-export async function openTab(page, url) {
-  const tab = await page.context().newPage();
-  tab.setDefaultTimeout(DEADLINE);
-  await tab.goto(url);
-  return tab;
-}
+import { until } from './harness.mjs';
 
 /** Has a page open sources through the client, and keep the numbers that come in `window.heard`, by path. */
 export function read(page, paths, { client = '/.sse/mux.js', ...options } = {}) {
