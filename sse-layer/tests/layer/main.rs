@@ -8,6 +8,7 @@ mod axum;
 #[cfg(feature = "axum")]
 mod beside_axum;
 mod body;
+mod client;
 #[cfg(feature = "compress")]
 mod compress;
 mod convert;
@@ -15,10 +16,14 @@ mod drain;
 mod events;
 mod head;
 mod keep_alive;
+mod leaving;
 mod observe;
 mod servers;
 #[cfg(feature = "axum")]
 mod stacks;
+mod stacks_on_hyper;
+mod stalled;
+mod tcp;
 
 use std::convert::Infallible;
 use std::time::Duration;

@@ -4,36 +4,24 @@
 
 use std::convert::Infallible;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures_util::Stream;
-use http::{Request, Response};
-use http_body_util::{BodyExt, Empty};
+use http::Request;
+use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use hyper::client::conn::{http1, http2};
-use hyper::rt::Executor;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use sse_layer::{Drain, Event, EventStream, KeepAlive, SseLayer};
 use tokio::sync::watch;
-use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout};
 use tower::{ServiceBuilder, service_fn};
 
+use crate::client::{Client, PROTOCOLS, Protocol};
 use crate::secs;
-
-#[derive(Clone, Copy, Debug)]
-enum Protocol {
-    H1,
-    H2,
-}
-
-const PROTOCOLS: [Protocol; 2] = [Protocol::H1, Protocol::H2];
 
 /// The events of a handler, which counts as open while this lives.
 struct Events {
@@ -85,66 +73,6 @@ impl Handler {
     /// Resolves when all streams are dropped.
     async fn all_dropped(&self) {
         self.open.subscribe().wait_for(|open| *open == 0).await.unwrap();
-    }
-}
-
-/// Runs tasks, and ends them all when it is told.
-#[derive(Clone, Default)]
-struct Tasks(Arc<Mutex<Vec<AbortHandle>>>);
-
-impl<F: Future<Output: Send> + Send + 'static> Executor<F> for Tasks {
-    fn execute(&self, task: F) {
-        self.0.lock().unwrap().push(tokio::spawn(task).abort_handle());
-    }
-}
-
-struct Client {
-    tasks: Tasks,
-    sender: Sender,
-}
-
-enum Sender {
-    H1(http1::SendRequest<Empty<Bytes>>),
-    H2(http2::SendRequest<Empty<Bytes>>),
-}
-
-impl Client {
-    async fn connect(protocol: Protocol, io: tokio::io::DuplexStream) -> Self {
-        let (io, tasks) = (TokioIo::new(io), Tasks::default());
-        let sender = match protocol {
-            Protocol::H1 => {
-                let (sender, connection) = http1::handshake(io).await.unwrap();
-                tasks.execute(async { connection.await.unwrap() });
-                Sender::H1(sender)
-            }
-            Protocol::H2 => {
-                let (sender, connection) = http2::handshake(tasks.clone(), io).await.unwrap();
-                tasks.execute(async { connection.await.unwrap() });
-                Sender::H2(sender)
-            }
-        };
-        Self { tasks, sender }
-    }
-
-    /// Drops the connection as it is.
-    fn leave(self) {
-        self.tasks.0.lock().unwrap().iter().for_each(AbortHandle::abort);
-    }
-
-    /// An open stream, from which the opening and an event have been read.
-    async fn stream(&mut self) -> Response<Incoming> {
-        let request = Request::get("http://x/").body(Empty::new()).unwrap();
-        let response = match &mut self.sender {
-            Sender::H1(sender) => sender.send_request(request).await,
-            Sender::H2(sender) => sender.send_request(request).await,
-        };
-        let mut response = response.unwrap();
-        let mut seen = Vec::new();
-        while !seen.ends_with(b"data: x\n\n") {
-            let frame = response.body_mut().frame().await.unwrap().unwrap();
-            seen.extend_from_slice(frame.data_ref().unwrap());
-        }
-        response
     }
 }
 
