@@ -31,6 +31,7 @@ mod posts;
 mod private;
 mod private_http1;
 mod readme;
+mod reload;
 mod repairs;
 mod resume;
 mod shared;

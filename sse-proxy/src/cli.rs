@@ -25,7 +25,8 @@ pub(crate) enum Command {
     /// Serve, by a configuration file or for one upstream.
     ///
     /// Prints one line per bound address and then `ready` to standard error. SIGTERM drains:
-    /// streams are ended over the configured window, and clients told when to come back.
+    /// streams are ended over the configured window, and clients told when to come back. SIGHUP reads
+    /// the configuration's routes and certificates again, and ends no stream.
     #[command(after_help = RUN_EXAMPLES)]
     Run(RunArgs),
     /// See the point: a legacy origin, the proxy before it, and a page that shows both.

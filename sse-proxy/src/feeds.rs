@@ -35,6 +35,8 @@ struct Shared {
 /// A feed, and how the opening of its origin went.
 #[derive(Clone)]
 pub(crate) struct Joined {
+    /// The route as it was when the feed was opened.
+    route: Arc<Route>,
     pub(crate) feed: Feed,
     pub(crate) pace: Arc<Pace>,
     pub(crate) record: Arc<Record>,
@@ -136,16 +138,17 @@ impl Feeds {
         let is_full = !open.contains_key(&key)
             && open.keys().filter(|other| other.route == key.route).count() >= route.max_feeds;
         match open.entry(key) {
-            Entry::Occupied(entry) => {
+            // One of a route that has changed since is for its readers alone.
+            Entry::Occupied(entry) if Arc::ptr_eq(&entry.get().route, route) => {
                 // While the feeds are locked, so that the feed is not closed as unread just now.
                 let number = reader.subscribe(&entry.get().feed, start);
                 Ok(Joined { number, ..entry.get().clone() })
             }
             Entry::Vacant(_) if is_full => Err(TooManyFeeds),
-            Entry::Vacant(entry) => {
+            entry => {
                 let key = Some(entry.key().clone());
                 let joined = self.open(route, request.shared(route), key, reader, start, last);
-                Ok(entry.insert(joined).clone())
+                Ok(entry.insert_entry(joined).get().clone())
             }
         }
     }
@@ -192,7 +195,7 @@ impl Feeds {
             origins: Arc::clone(&self.0.origins),
             event_bytes: self.0.event_bytes,
             linger,
-            forget: self.forget(key, feed.clone()),
+            forget: self.forget(key, feed.clone(), Arc::clone(&pace)),
             route: Arc::clone(route),
             request,
             feed: feed.clone(),
@@ -206,7 +209,7 @@ impl Feeds {
         let start = if last.is_empty() { start } else { Start::Live };
         let number = reader.subscribe(&feed, start);
         tokio::spawn(source.run());
-        Joined { feed, pace, record, number, opening, nudge }
+        Joined { route: Arc::clone(route), feed, pace, record, number, opening, nudge }
     }
 
     /// What takes a feed from those that can be joined: its next reader opens it anew.
@@ -214,6 +217,7 @@ impl Feeds {
         &self,
         key: Option<FeedKey>,
         feed: Feed,
+        pace: Arc<Pace>,
     ) -> Box<dyn Fn(Forget) -> bool + Send + Sync> {
         let Some(key) = key else { return Box::new(|_| true) };
         let feeds = self.clone();
@@ -221,7 +225,8 @@ impl Feeds {
             // While the feeds are locked, nobody joins.
             let mut open = feeds.lock();
             let is_time = when == Forget::Now || *feed.readers().borrow() == 0;
-            if is_time {
+            // Another may have come in its place.
+            if is_time && open.get(&key).is_some_and(|joined| Arc::ptr_eq(&joined.pace, &pace)) {
                 open.remove(&key);
             }
             is_time

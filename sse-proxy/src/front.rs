@@ -122,8 +122,7 @@ impl Front {
         {
             return self.answer(Client::Session(session), request, place).await;
         }
-        let Some(route) = places.router.find(&request.authority, &request.path).map(Arc::clone)
-        else {
+        let Some(route) = places.router.find(&request.authority, &request.path) else {
             respond(*session, 404, "No route is configured for this path.\n").await?;
             return Ok(None);
         };
@@ -152,7 +151,6 @@ impl Front {
         if route.stream == Stream::Off || is_ours {
             return None;
         }
-        let route = Arc::clone(route);
         Some(if is_private(&route, request) { Place::Private(route) } else { Place::Shared(route) })
     }
 

@@ -76,6 +76,7 @@ mod posts;
 mod reconnect;
 mod record;
 mod relay;
+mod reload;
 mod report;
 mod request;
 mod router;
@@ -92,5 +93,6 @@ mod tunnel;
 mod visit;
 
 pub use self::origin::Probe;
+pub use self::reload::Reload;
 pub use self::server::{Proxy, Stop};
 pub use self::start::StartError;

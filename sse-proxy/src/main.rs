@@ -2,14 +2,15 @@
 
 mod cli;
 
+use std::convert::Infallible;
 use std::io::IsTerminal;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
 use clap::error::ErrorKind;
 use sse_proxy::config::{Config, ConfigError, LogFormat};
-use sse_proxy::{Proxy, StartError, Stop, demo};
+use sse_proxy::{Proxy, Reload, StartError, Stop, demo};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
@@ -31,7 +32,10 @@ fn main() -> ExitCode {
         }
     };
     let done = match cli.command {
-        Command::Run(args) => args.into_config().map_err(Failure::from).and_then(run),
+        Command::Run(args) => {
+            let file = args.config.clone();
+            args.into_config().map_err(Failure::from).and_then(|config| run(config, file))
+        }
         Command::Check { config } => check(&config),
         Command::Demo { listen } => {
             log_to_stderr(LogFormat::Text, "warn");
@@ -65,7 +69,7 @@ impl From<StartError> for Failure {
     }
 }
 
-fn run(config: Config) -> Result<(), Failure> {
+fn run(config: Config, file: Option<PathBuf>) -> Result<(), Failure> {
     log_to_stderr(config.log.format, "info");
     let proxy = Proxy::bind(config)?;
     for url in proxy.urls() {
@@ -74,7 +78,14 @@ fn run(config: Config) -> Result<(), Failure> {
     if let Some(url) = proxy.admin_url() {
         eprintln!("admin on {url}");
     }
-    proxy.run(stopped(|| eprintln!("ready")));
+    let reload = proxy.reload();
+    proxy.run(async move {
+        tokio::select! {
+            biased;
+            never = reload_when_told(&reload, file.as_deref()) => match never {},
+            stop = stopped(|| eprintln!("ready")) => stop,
+        }
+    });
     Ok(())
 }
 
@@ -101,6 +112,39 @@ fn check(path: &Path) -> Result<(), Failure> {
         Some(probe) => Err(Failure { what: probe.to_string(), code: FAULT }),
         None => Ok(()),
     }
+}
+
+/// Reads the configuration file again whenever the process is told to (SIGHUP). One that is wrong
+/// changes nothing.
+async fn reload_when_told(reload: &Reload, file: Option<&Path>) -> Infallible {
+    let Ok(mut hangup) = signal(SignalKind::hangup()) else {
+        tracing::warn!("signals cannot be caught: SIGHUP will not reload");
+        return std::future::pending().await;
+    };
+    while hangup.recv().await.is_some() {
+        let Some(file) = file else {
+            tracing::warn!("SIGHUP: there is no configuration file to read again");
+            continue;
+        };
+        let applied = Config::load(file).map_err(Failure::from).and_then(|config| {
+            let left_alone = reload.apply(&config)?;
+            Ok(left_alone)
+        });
+        match applied {
+            Ok(left_alone) if left_alone.is_empty() => tracing::info!("configuration reloaded"),
+            Ok(left_alone) => tracing::warn!(
+                at_next_start = left_alone.join(", "),
+                "configuration reloaded, but not all that has changed"
+            ),
+            Err(failure) => {
+                tracing::error!(
+                    error = failure.what,
+                    "configuration not reloaded, nothing changed"
+                );
+            }
+        }
+    }
+    std::future::pending().await
 }
 
 /// Resolves when the process is told to go. Says `ready` once it would hear that.

@@ -37,13 +37,13 @@ pub(crate) struct Places {
 impl Places {
     pub(crate) fn new(
         config: &Config,
+        router: Router,
         origins: Arc<Origins>,
         connections: Connections,
         records: Records,
         drain: Drain,
         hub: Hub,
     ) -> Self {
-        let router = Router::new(&config.route);
         let feeds = Feeds::new(origins, records, config.limits.event_bytes.0);
         Self {
             mux: Mux::new(config, feeds.clone(), router.clone()),

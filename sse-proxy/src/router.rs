@@ -2,34 +2,52 @@
 
 use std::sync::Arc;
 
-use crate::config::{Route, Upstream};
+use arc_swap::ArcSwap;
 
-/// The routes, the most specific first.
+use crate::config::{Route, Upstream};
+use crate::reload::differs;
+
+/// The routes, the most specific first. Clones are the same.
 #[derive(Clone, Debug)]
-pub(crate) struct Router(Arc<[Arc<Route>]>);
+pub(crate) struct Router(Arc<ArcSwap<Vec<Arc<Route>>>>);
 
 impl Router {
     pub(crate) fn new(routes: &[Route]) -> Self {
-        let mut routes: Vec<_> = routes.iter().cloned().map(Arc::new).collect();
-        // The longest path wins; among equals, the one that names a host.
-        routes.sort_by_key(|route| std::cmp::Reverse((route.path.len(), route.host.is_some())));
-        Self(routes.into())
+        Self(Arc::new(ArcSwap::from_pointee(sorted(routes.iter().cloned().map(Arc::new)))))
+    }
+
+    /// Has other routes from now on. One that has not changed stays the same, and so do its feeds.
+    pub(crate) fn replace(&self, routes: &[Route]) {
+        let before = self.0.load();
+        let kept = |route: &Route| before.iter().find(|known| !differs(&***known, route)).cloned();
+        let routes =
+            routes.iter().map(|route| kept(route).unwrap_or_else(|| Arc::new(route.clone())));
+        self.0.store(Arc::new(sorted(routes)));
     }
 
     /// All routes of `host`.
-    pub(crate) fn of_host(&self, host: &str) -> impl Iterator<Item = &Arc<Route>> {
-        self.0
-            .iter()
-            .filter(move |route| route.host.as_ref().is_none_or(|wanted| wanted.matches(host)))
+    pub(crate) fn of_host(&self, host: &str) -> Vec<Arc<Route>> {
+        let is_of_host =
+            |route: &&Arc<Route>| route.host.as_ref().is_none_or(|wanted| wanted.matches(host));
+        self.0.load().iter().filter(is_of_host).cloned().collect()
     }
 
     /// The route for a request to `path` of `host`.
-    pub(crate) fn find(&self, host: &str, path: &str) -> Option<&Arc<Route>> {
-        self.0.iter().find(|route| {
+    pub(crate) fn find(&self, host: &str, path: &str) -> Option<Arc<Route>> {
+        let routes = self.0.load();
+        let found = routes.iter().find(|route| {
             route.path.rest(path).is_some()
                 && route.host.as_ref().is_none_or(|wanted| wanted.matches(host))
-        })
+        });
+        found.cloned()
     }
+}
+
+/// The longest path wins; among equals, the one that names a host.
+fn sorted(routes: impl Iterator<Item = Arc<Route>>) -> Vec<Arc<Route>> {
+    let mut routes: Vec<_> = routes.collect();
+    routes.sort_by_key(|route| std::cmp::Reverse((route.path.len(), route.host.is_some())));
+    routes
 }
 
 /// The path that an origin is asked for: the upstream's own path replaces what the route names.

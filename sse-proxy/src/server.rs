@@ -26,8 +26,10 @@ use crate::limits::Connections;
 use crate::origin::{Origins, Probe};
 use crate::places::Places;
 use crate::record::Records;
+use crate::reload::Reload;
+use crate::router::Router;
 use crate::start::{StartError, bind};
-use crate::tls::server_config;
+use crate::tls::{Certificates, server_config};
 
 /// How long a client may take over its TLS handshake.
 const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -48,6 +50,9 @@ pub enum Stop {
 /// A proxy with its sockets bound and its certificates loaded: what can fail at start is done.
 pub struct Proxy {
     config: Config,
+    /// Those of the listeners, in their order.
+    certificates: Vec<Option<Arc<Certificates>>>,
+    router: Router,
     origins: Arc<Origins>,
     entrances: Vec<Entrance>,
     admin: Option<(std::net::TcpListener, SocketAddr)>,
@@ -69,16 +74,25 @@ impl Proxy {
     ///
     /// [`StartError`] says which address or file cannot be used, and why.
     pub fn bind(config: Config) -> Result<Self, StartError> {
-        let mut entrances = Vec::new();
+        let (mut entrances, mut certificates) = (Vec::new(), Vec::new());
         for listener in &config.listener {
-            let tls = listener.tls.as_ref().map(server_config).transpose()?;
+            let (tls, shown) = listener.tls.as_ref().map(server_config).transpose()?.unzip();
+            certificates.push(shown);
             let (socket, address) = bind(listener.address)?;
             let max_concurrent_streams = listener.http2.max_concurrent_streams;
             entrances.push(Entrance { socket, address, tls, max_concurrent_streams });
         }
         let admin = config.admin.map(|admin| bind(admin.address)).transpose()?;
         let origins = Arc::new(Origins::new(&config.route)?);
-        Ok(Self { config, origins, entrances, admin, hub: Hub::start(threads())? })
+        let (router, hub) = (Router::new(&config.route), Hub::start(threads())?);
+        Ok(Self { config, certificates, router, origins, entrances, admin, hub })
+    }
+
+    /// What puts another configuration into effect while the proxy runs.
+    #[must_use]
+    pub fn reload(&self) -> Reload {
+        let (router, origins) = (self.router.clone(), Arc::clone(&self.origins));
+        Reload::new(self.config.clone(), self.certificates.clone(), router, origins)
     }
 
     /// The bound admin address as a URL, with its real port.
@@ -127,8 +141,15 @@ impl Proxy {
         });
         let origins = Arc::clone(&self.origins);
         let hub = self.hub.clone();
-        let places =
-            Places::new(&self.config, origins, connections.clone(), records, drain.clone(), hub);
+        let places = Places::new(
+            &self.config,
+            self.router,
+            origins,
+            connections.clone(),
+            records,
+            drain.clone(),
+            hub,
+        );
         let mut server = Server::new_with_opt_and_conf(None, conf);
         server.bootstrap();
         let (go, going) = watch::channel(false);

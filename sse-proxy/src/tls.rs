@@ -6,6 +6,7 @@ use std::io::BufReader;
 use std::path::Path;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use rustls::ServerConfig;
 use rustls::crypto::CryptoProvider;
 use rustls::crypto::ring::{Ticketer, default_provider, sign};
@@ -21,23 +22,31 @@ use crate::start::StartError;
 const SELF_SIGNED_FOR: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 
 /// What a TLS listener needs: TLS 1.2 and 1.3, HTTP/2 where the client can.
-pub(crate) fn server_config(tls: &Tls) -> Result<Arc<ServerConfig>, StartError> {
+/// And the certificates that it shows, which can be replaced.
+pub(crate) fn server_config(
+    tls: &Tls,
+) -> Result<(Arc<ServerConfig>, Arc<Certificates>), StartError> {
     let provider = Arc::new(default_provider());
     let certificates = match tls {
         Tls::SelfSigned => vec![self_signed(&provider)?],
-        Tls::Files(pairs) => {
-            pairs.iter().map(|pair| load(pair, &provider)).collect::<Result<_, _>>()?
-        }
+        Tls::Files(pairs) => load_all(pairs)?,
     };
+    let certificates = Arc::new(Certificates(ArcSwap::from_pointee(certificates)));
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|error| StartError::new("TLS cannot be set up", &error))?
         .with_no_client_auth()
-        .with_cert_resolver(Arc::new(Certificates(certificates)));
+        .with_cert_resolver(Arc::<Certificates>::clone(&certificates));
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     config.ticketer = Ticketer::new()
         .map_err(|error| StartError::new("TLS session tickets cannot be set up", &error))?;
-    Ok(Arc::new(config))
+    Ok((Arc::new(config), certificates))
+}
+
+/// Reads certificates and their keys.
+pub(crate) fn load_all(pairs: &[KeyPair]) -> Result<Vec<Arc<CertifiedKey>>, StartError> {
+    let provider = default_provider();
+    pairs.iter().map(|pair| load(pair, &provider)).collect()
 }
 
 fn self_signed(provider: &CryptoProvider) -> Result<Arc<CertifiedKey>, StartError> {
@@ -80,13 +89,21 @@ fn file_error(what: &str, path: &Path, error: &dyn Display) -> StartError {
 /// The certificates of a listener: the first that is valid for the name that the client wants is
 /// shown, else the first of all.
 #[derive(Debug)]
-struct Certificates(Vec<Arc<CertifiedKey>>);
+pub(crate) struct Certificates(ArcSwap<Vec<Arc<CertifiedKey>>>);
+
+impl Certificates {
+    /// Shows others from now on.
+    pub(crate) fn replace(&self, others: Vec<Arc<CertifiedKey>>) {
+        self.0.store(Arc::new(others));
+    }
+}
 
 impl ResolvesServerCert for Certificates {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         let wanted = hello.server_name().and_then(|name| ServerName::try_from(name).ok());
-        let matching = wanted.and_then(|name| self.0.iter().find(|key| is_valid_for(key, &name)));
-        matching.or_else(|| self.0.first()).map(Arc::clone)
+        let all = self.0.load();
+        let matching = wanted.and_then(|name| all.iter().find(|key| is_valid_for(key, &name)));
+        matching.or_else(|| all.first()).map(Arc::clone)
     }
 }
 

@@ -39,7 +39,7 @@ impl Mux {
         };
         let found = self.router.find(&request.authority, path);
         let route =
-            found.filter(|route| route.mux && route.stream != Stream::Off).ok_or(404_u16)?;
+            &found.filter(|route| route.mux && route.stream != Stream::Off).ok_or(404_u16)?;
         if !cors::is_allowed(route, request) {
             return Err(403);
         }

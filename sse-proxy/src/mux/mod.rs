@@ -122,7 +122,8 @@ impl Mux {
     /// not even ask. A POST of any page comes with the user's cookies.
     fn permit(&self, request: &Request) -> Option<HeaderMap> {
         let Some(origin) = cors::other_site(request) else { return Some(HeaderMap::new()) };
-        let routes = self.router.of_host(&request.authority).filter(|route| route.mux);
+        let routes = self.router.of_host(&request.authority);
+        let routes = routes.iter().filter(|route| route.mux);
         cors::permit(routes.filter_map(|route| route.cors.as_ref()), origin)
     }
 

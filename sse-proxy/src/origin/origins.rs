@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use http::StatusCode;
 use hyper::body::Incoming;
 use tokio::time::{Instant, sleep_until, timeout};
@@ -18,33 +19,67 @@ use super::response::{Lease, Response};
 use super::upload::{Progress, Upload};
 use super::wire::Wire;
 use crate::config::{Host, PathPattern, Route};
+use crate::reload::differs;
 use crate::request::Request;
 use crate::start::StartError;
 
 /// Sends requests to the origins of routes, over pooled connections.
 pub(crate) struct Origins {
-    /// By what makes a route the only one of its kind.
-    groups: HashMap<PathPattern, Vec<ForHost>>,
+    groups: ArcSwap<Groups>,
 }
 
+/// By what makes a route the only one of its kind.
+pub(crate) type Groups = HashMap<PathPattern, Vec<ForHost>>;
+
 /// The origins of the route with this host.
-type ForHost = (Option<Host>, Arc<Group>);
+#[derive(Clone)]
+pub(crate) struct ForHost {
+    host: Option<Host>,
+    /// The route that named them.
+    route: Route,
+    group: Arc<Group>,
+}
 
 impl Origins {
     /// For these routes. Loads the certificates that they name.
     pub(crate) fn new(routes: &[Route]) -> Result<Self, StartError> {
-        let mut groups: HashMap<_, Vec<ForHost>> = HashMap::new();
+        let this = Self { groups: ArcSwap::default() };
+        this.groups.store(Arc::new(this.prepare(routes)?));
+        Ok(this)
+    }
+
+    /// The same for other routes. Those that have not changed keep their connections, and those
+    /// that are gone are there for streams that have begun.
+    pub(crate) fn prepare(&self, routes: &[Route]) -> Result<Groups, StartError> {
+        let mut groups = Groups::clone(&self.groups.load());
         for route in routes {
+            let of_path = groups.entry(route.path.clone()).or_default();
+            let known = of_path.iter().position(|known| known.host == route.host);
+            if known.and_then(|at| of_path.get(at)).is_some_and(|it| !differs(&it.route, route)) {
+                continue;
+            }
             let group = Group::new(route)?;
-            groups.entry(route.path.clone()).or_default().push((route.host.clone(), group));
+            known.map(|at| of_path.swap_remove(at));
+            of_path.push(ForHost { host: route.host.clone(), route: route.clone(), group });
         }
-        Ok(Self { groups })
+        Ok(groups)
+    }
+
+    /// Asks these from now on.
+    pub(crate) fn replace(&self, groups: Groups) {
+        let before = self.groups.swap(Arc::new(groups));
+        let before: Vec<_> = before.values().flatten().collect();
+        for new in self.groups.load().values().flatten() {
+            if !before.iter().any(|old| Arc::ptr_eq(&old.group, &new.group)) {
+                new.group.watch();
+            }
+        }
     }
 
     /// Begins to check which origins are well.
     pub(crate) fn watch(&self) {
-        for (_, group) in self.groups.values().flatten() {
-            group.watch();
+        for known in self.groups.load().values().flatten() {
+            known.group.watch();
         }
     }
 
@@ -96,11 +131,12 @@ impl Origins {
         Err(failure.unwrap_or_else(|| OriginError::Connect("the route has no upstream".to_owned())))
     }
 
-    fn group(&self, route: &Route) -> Result<&Arc<Group>, OriginError> {
-        let groups = self.groups.get(&route.path).map(Vec::as_slice).unwrap_or_default();
-        let found = groups.iter().find(|(host, _)| *host == route.host);
+    fn group(&self, route: &Route) -> Result<Arc<Group>, OriginError> {
+        let groups = self.groups.load();
+        let groups = groups.get(&route.path).map(Vec::as_slice).unwrap_or_default();
+        let found = groups.iter().find(|known| known.host == route.host);
         found
-            .map(|(_, group)| group)
+            .map(|known| Arc::clone(&known.group))
             .ok_or_else(|| OriginError::Connect("the route is not there any more".to_owned()))
     }
 }
@@ -201,6 +237,12 @@ async fn answered(
         if progress.last() + first_byte <= Instant::now() {
             return Err(OriginError::Silent);
         }
+    }
+}
+
+impl std::fmt::Debug for Origins {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_set().entries(self.groups.load().keys()).finish()
     }
 }
 
