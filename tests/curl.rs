@@ -81,3 +81,26 @@ async fn curl_reads_many_feeds_on_one_stream() {
     let lines = curl.until("data: from b").await;
     assert!(lines.contains(&"event: /b".to_owned()), "{lines:?}");
 }
+
+#[tokio::test]
+async fn curl_resumes_a_multiplexed_stream_by_its_last_id() {
+    let origin = Origin::start();
+    let proxy = Proxy::before(&origin, "stream = \"shared\"").await;
+    let url = format!("http://{}/.sse/mux?feed=/a&feed=/b", proxy.plain());
+    let mut curl = Curl::get(&[], &url);
+    let (mut a, _b) = (origin.opened("/a").await, origin.opened("/b").await);
+    a.send("id: a1\ndata: one\n\n").await;
+    let lines = curl.until("data: one").await;
+    let id = lines.iter().rev().find_map(|line| line.strip_prefix("id: ")).expect("an id");
+    let last = format!("last-event-id: {id}");
+    assert!(id.ends_with(" a1"), "{id}");
+    // Killed, it says nothing to the proxy before it is gone.
+    drop(curl);
+    a.send("id: a2\ndata: two\n\nid: a3\ndata: three\n\n").await;
+
+    let mut curl = Curl::get(&["--header", &last], &url);
+    let missed = curl.until("data: three").await;
+    let data: Vec<_> = missed.iter().filter(|line| line.starts_with("data: t")).collect();
+    assert_eq!(data, ["data: two", "data: three"], "each once and in order");
+    assert!(missed.iter().all(|line| !line.contains("mux/gap")), "{missed:?}");
+}

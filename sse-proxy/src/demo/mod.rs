@@ -55,6 +55,7 @@ fn config(listen: SocketAddr, origin: SocketAddr) -> Config {
     feeds.repair = Repairs::LEGACY;
     let page = Route::new(crate::config::PathPattern::everything(), upstream());
     let mut config = Config::default();
+    config.mux.page = true;
     config.listener.push(Listener::new(listen, Some(Tls::SelfSigned)));
     config.route.extend([feeds, page]);
     config
