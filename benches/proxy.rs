@@ -9,7 +9,7 @@ use sse_proxy::{Proxy, Stop};
 /// Starts a proxy before `origin` with two routes, `/shared` and `/private`, and returns where it
 /// listens: plain, and with TLS. It runs as long as the process.
 pub fn start(origin: SocketAddr) -> (SocketAddr, SocketAddr) {
-    let text = format!(
+    let addresses = start_with(&format!(
         r#"
         [[listener]]
         address = "127.0.0.1:0"
@@ -26,13 +26,18 @@ pub fn start(origin: SocketAddr) -> (SocketAddr, SocketAddr) {
         path = "/private"
         upstream = "http://{origin}"
         "#
-    );
-    let config = Config::parse(&text, Path::new("bench")).expect("a right configuration");
+    ));
+    (addresses[0], addresses[1])
+}
+
+/// Starts a proxy that is configured so, and returns where it listens.
+pub fn start_with(text: &str) -> Vec<SocketAddr> {
+    let config = Config::parse(text, Path::new("bench")).expect("a right configuration");
     let proxy = Proxy::bind(config).expect("loopback ports");
-    let addresses: Vec<SocketAddr> = proxy
+    let addresses = proxy
         .urls()
         .map(|url| url.rsplit('/').next().unwrap_or_default().parse().expect("an address"))
         .collect();
     std::thread::spawn(|| proxy.run(std::future::pending::<Stop>()));
-    (addresses[0], addresses[1])
+    addresses
 }

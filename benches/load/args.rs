@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum};
 
+use super::clock::SECOND;
+
 const EXAMPLES: &str = "\
 EXAMPLES (after `cargo bench --bench load --`)
   A thousand readers of any server, for ten seconds:
@@ -20,6 +22,10 @@ EXAMPLES (after `cargo bench --bench load --`)
     --source 127.0.0.1:4000 --paced
     --url http://127.0.0.1:8080/feed/0 -n 1000 --pace 127.0.0.1:4000
 
+  Ten thousand streams of HTTP/2 on a hundred connections, a tenth of which is cut off every
+  two seconds and comes back with its last id:
+    --url https://localhost:8443/feed/0 --ca cert.pem --h2 -n 10000 --storm 0.1 --storm-every 2
+
   What the machine can do, without any server in between: a bare loop that writes the
   same bytes to all readers:
     --reference fanout --listen 127.0.0.1:4001 --upstream 127.0.0.1:4000
@@ -33,6 +39,12 @@ WHAT IT READS
   CLOCK_MONOTONIC in nanoseconds, when the event was due and not when there was time to write
   it: so a stall is in every latency it caused (no coordinated omission). Source and readers
   must run on one machine. Any other server's events are counted, and no more.
+
+RECONNECTIONS
+  A stream that ends or breaks off comes back as an EventSource does: after the time that the last
+  `retry:` told, or three seconds, and with the last id (not with --no-resume). One that is
+  answered by another status than 200, or another type than text/event-stream, is refused and does
+  not come back. Redirections are not followed.
 
 EXIT STATUS
   0 if nothing was lost, doubled or swapped, no stream was refused and all were opened; else 1.";
@@ -56,7 +68,7 @@ pub struct Args {
     /// Streams opened per second; 0: as fast as they can be.
     #[arg(long, default_value_t = 0)]
     pub ramp: u64,
-    /// How many connections may be in the making at once.
+    /// How many streams of a process may be in the making at once.
     #[arg(long, default_value_t = 256)]
     pub opening: usize,
     /// Seconds that are measured, once all streams are open.
@@ -71,6 +83,9 @@ pub struct Args {
     /// Header field of every request, as `Name: value`. May be given several times.
     #[arg(short = 'H', long)]
     pub header: Vec<String>,
+    /// Whom to trust, a file of certificates (PEM); if not given, whom the machine trusts.
+    #[arg(long, conflicts_with = "insecure")]
+    pub ca: Option<PathBuf>,
     /// Accepts every certificate.
     #[arg(short = 'k', long)]
     pub insecure: bool,
@@ -80,20 +95,21 @@ pub struct Args {
     /// Streams on each connection of HTTP/2.
     #[arg(long, default_value_t = 100)]
     pub streams_per_connection: usize,
-    /// Loopback addresses to connect from, 127.0.0.1 and up, so that ports do not run out;
+    /// Addresses to connect to 127.0.0.1 from, 127.0.0.1 and up, so that ports do not run out;
     /// one for every 20,000 connections if not given.
     #[arg(long)]
     pub sources: Option<u8>,
     /// Processes to spread the readers over; as many as descriptors demand if not given.
     #[arg(long)]
     pub processes: Option<usize>,
-    /// Readers that read too slowly.
+    /// Readers that read too slowly; what they miss is no fault.
     #[arg(long, default_value_t = 0)]
     pub slow: usize,
     /// Bytes a second that a slow reader takes.
     #[arg(long, default_value_t = 1000)]
     pub slow_rate: usize,
-    /// Share of the streams (0 to 1) cut off at once, every `--storm-every` seconds.
+    /// Share of the streams (0 to 1) that their clients cut off at once, every `--storm-every`
+    /// seconds. They come back like all that end: see RECONNECTIONS.
     #[arg(long, default_value_t = 0.0)]
     pub storm: f64,
     /// Seconds from one storm to the next.
@@ -130,7 +146,10 @@ pub struct Args {
     /// Bytes of an event of the source, blank line included.
     #[arg(long, default_value_t = 128)]
     pub size: usize,
-    /// The source writes to each connection as much as it takes.
+    /// Milliseconds that the source tells its readers to wait before they come back.
+    #[arg(long)]
+    pub retry: Option<u64>,
+    /// The source writes to each connection as much as it takes, whoever asks for which feed.
     #[arg(long, conflicts_with = "paced")]
     pub saturate: bool,
     /// The source sends the next event when readers have got half of the one before (see
@@ -175,6 +194,26 @@ pub enum Reference {
 }
 
 impl Args {
+    /// Connections that carry the streams.
+    pub fn connections(&self) -> usize {
+        let each = if self.h2 { self.streams_per_connection.max(1) } else { 1 };
+        self.streams.div_ceil(each)
+    }
+
+    /// When the stream with this index among the `share` of a process begins, in nanoseconds after
+    /// its start. The rate is that of all processes together.
+    pub fn ramp(&self, index: usize, share: usize) -> u64 {
+        let rate = share as u128 * u128::from(self.ramp);
+        let due = (index * self.streams) as u128 * u128::from(SECOND);
+        due.checked_div(rate).map_or(0, |due| u64::try_from(due).unwrap_or(u64::MAX))
+    }
+
+    /// Whether a storm cuts off a stream.
+    pub fn is_cut(&self, stream: usize) -> bool {
+        let cut_before = |stream: usize| (stream as f64 * self.storm) as usize;
+        cut_before(stream + 1) > cut_before(stream)
+    }
+
     /// The feed of a stream.
     pub fn feed(&self, stream: usize) -> usize {
         stream % self.feeds.unwrap_or(self.streams).max(1)
@@ -190,4 +229,43 @@ fn range(text: &str) -> Result<std::ops::Range<usize>, String> {
     let (start, end) = text.split_once("..").ok_or("not START..END")?;
     let parse = |number: &str| number.parse().map_err(|_| "not START..END".to_owned());
     Ok(parse(start)?..parse(end)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory, Parser};
+
+    use super::{Args, SECOND};
+
+    fn args(line: &str) -> Args {
+        Args::parse_from(["load", "--url=http://127.0.0.1/"].into_iter().chain(line.split(' ')))
+    }
+
+    #[test]
+    fn every_option_says_what_it_does() {
+        let command = Args::command();
+        let silent = |option: &&clap::Arg| !option.is_hide_set() && option.get_help().is_none();
+        let silent: Vec<_> = command.get_arguments().filter(silent).collect();
+        assert!(silent.is_empty(), "{silent:?}");
+    }
+
+    #[test]
+    fn streams_go_through_the_feeds_in_turn() {
+        let args = args("-n 5 --feeds 2");
+        assert_eq!((0..5).map(|stream| args.feed(stream)).collect::<Vec<_>>(), [0, 1, 0, 1, 0]);
+    }
+
+    #[test]
+    fn processes_share_the_rate_of_opening() {
+        let args = args("-n 100 --ramp 50");
+        assert_eq!(args.ramp(50, 100), SECOND);
+        // Half of the streams at half of the rate.
+        assert_eq!(args.ramp(25, 50), SECOND);
+    }
+
+    #[test]
+    fn a_storm_cuts_off_its_share() {
+        let args = args("-n 10 --storm 0.3");
+        assert_eq!((0..10).filter(|stream| args.is_cut(*stream)).count(), 3);
+    }
 }

@@ -46,6 +46,9 @@ pub struct Shared {
 /// Room for what is read at once.
 const READ: usize = 256 << 10;
 
+/// How often a connection is read before it is the turn of others.
+const TURN: usize = 4;
+
 /// The longest head of a response.
 const HEAD: usize = 64 << 10;
 
@@ -94,7 +97,8 @@ impl Connection {
         matches!(self.state, State::Open(_))
     }
 
-    /// Does what can be done now, and reads no more than `most` bytes at a time.
+    /// Does what can be done now, and reads no more than `most` bytes of a stream at a time.
+    /// Returns whether there may be more to read, of which nothing else will tell.
     ///
     /// # Errors
     ///
@@ -105,13 +109,13 @@ impl Connection {
         shared: &mut Shared,
         is_at_end: bool,
         most: usize,
-    ) -> Result<(), End> {
+    ) -> Result<bool, End> {
         if matches!(self.state, State::Connecting) {
             if let Some(error) = self.socket.take_error()? {
                 return Err(error.into());
             }
             match self.socket.peer_addr() {
-                Err(error) if error.kind() == io::ErrorKind::NotConnected => return Ok(()),
+                Err(error) if error.kind() == io::ErrorKind::NotConnected => return Ok(false),
                 peer => peer?,
             };
             self.state = State::Handshaking;
@@ -120,12 +124,17 @@ impl Connection {
             }
         }
         self.flush()?;
-        loop {
-            let room = READ.min(most);
+        let mut is_more = true;
+        for _ in 0..TURN {
+            let is_limited = most < READ && self.is_open();
+            let room = if is_limited { most } else { READ };
             let read = match self.socket.read(&mut shared.wire[..room]) {
                 Ok(0) => return Err(End::Closed),
                 Ok(read) => read,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    is_more = false;
+                    break;
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => return Err(error.into()),
             };
@@ -133,12 +142,13 @@ impl Connection {
             shared.tally.bytes += read as u64;
             self.read(read, reader, shared)?;
             // All that was there has been read, and more makes itself known.
-            if read < room && !is_at_end || most < READ {
+            if read < room && !is_at_end || is_limited {
+                is_more = false;
                 break;
             }
         }
         self.flush()?;
-        Ok(())
+        Ok(is_more)
     }
 
     /// Takes what has come from the network.

@@ -53,7 +53,7 @@ impl Pace {
     ///
     /// If the source is gone.
     pub fn tell(&mut self, tally: &mut Tally) -> io::Result<()> {
-        let events = u64::try_from(i128::from(tally.events) - self.base).unwrap_or(0);
+        let events = u64::try_from(i128::from(tally.paced()) - self.base).unwrap_or(0);
         let half = self.round / 2;
         let mut rounds = (events + half) / self.round;
         if rounds <= self.told {

@@ -100,7 +100,7 @@ impl Parser {
                 }
             }
             Some(b'i') => {
-                if let Some(id) = value(line, b"id") {
+                if let Some(id) = value(line, b"id").filter(|id| !id.contains(&0)) {
                     let place = self.block_id.get_or_insert_default();
                     place.clear();
                     place.extend_from_slice(id);

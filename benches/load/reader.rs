@@ -117,6 +117,7 @@ impl Reader {
                 return;
             };
             tally.events += 1;
+            tally.slow_events += u64::from(is_slow);
             if !*has_event {
                 *has_event = true;
                 tally.first_event.add(now - asked);

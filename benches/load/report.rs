@@ -66,8 +66,10 @@ pub struct Report {
     pub missed: i64,
     /// Gaps that were told.
     pub gaps: u64,
-    /// Streams that ended, and those that came back.
+    /// Streams that ended.
     pub ended: u64,
+    /// Streams opened, those that came back included.
+    pub opened: u64,
     /// Streams that came back.
     pub reopened: u64,
     /// Streams refused for good.
@@ -186,6 +188,7 @@ impl Report {
             missed: all.missed,
             gaps: all.gaps,
             ended: all.ended,
+            opened: all.opened,
             reopened: all.reopened,
             refused: all.refused,
             faults: all.faults,
@@ -198,7 +201,7 @@ impl Report {
     /// Whether all that should have come did, once and in order, to all streams.
     pub fn is_sound(&self) -> bool {
         let is_right = self.lost == 0 && self.doubled == 0 && self.swapped == 0;
-        is_right && self.refused == 0 && self.open + self.ended >= self.streams as u64
+        is_right && self.refused == 0 && self.opened - self.reopened == self.streams as u64
     }
 }
 

@@ -101,12 +101,7 @@ struct Worker {
 impl Workers {
     fn start(args: &Args) -> io::Result<Self> {
         let room = descriptors()?;
-        let connections = if args.h2 {
-            args.streams.div_ceil(args.streams_per_connection.max(1))
-        } else {
-            args.streams
-        };
-        let least = (connections as u64).div_ceil(room.saturating_sub(RESERVED).max(1));
+        let least = (args.connections() as u64).div_ceil(room.saturating_sub(RESERVED).max(1));
         let count = args.processes.unwrap_or(1).max(usize::try_from(least).unwrap_or(1)).max(1);
         let share = |at: usize| args.streams * at / count;
         (0..count)

@@ -5,6 +5,7 @@ use std::collections::{BinaryHeap, HashMap};
 use std::io::{self, Read};
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd};
+use std::time::Duration;
 
 use mio::net::{TcpListener, TcpStream};
 use mio::unix::SourceFd;
@@ -24,6 +25,9 @@ const TIMER: Token = Token(usize::MAX - 1);
 
 /// What is written at once to a reader that takes as much as it gets.
 const BURST: usize = 16 << 10;
+
+/// Events that such a reader gets before others have their turn.
+const TURN: u64 = 4096;
 
 /// Events that a reader may have missed and still gets.
 const HISTORY: u64 = 1024;
@@ -54,6 +58,8 @@ struct Source<'a> {
     rounds: u64,
     /// Who takes feed 0 instead of readers.
     publisher: Option<Publisher>,
+    /// Those of the readers that may take more than their turn's share.
+    hungry: Vec<usize>,
     scratch: Vec<u8>,
 }
 
@@ -67,7 +73,7 @@ enum Role {
     New,
     /// Reads a feed, up to the event before this one.
     Feed { feed: usize, end: u64 },
-    /// Gets as much as it takes; so many have been sent.
+    /// Gets as much as it takes; the last event that was sent.
     Flood(u64),
     /// Says how many rounds it has got, after so many.
     Pace { base: u64, got: u64, line: Vec<u8> },
@@ -78,6 +84,8 @@ struct Feed {
     /// The number of the next event.
     next: u64,
     readers: Vec<usize>,
+    /// Whether it has its time in `due`.
+    is_due: bool,
 }
 
 impl<'a> Source<'a> {
@@ -103,6 +111,7 @@ impl<'a> Source<'a> {
             period: period.max(1),
             rounds: 0,
             publisher: publisher.transpose()?,
+            hungry: Vec::new(),
             scratch: Vec::new(),
         })
     }
@@ -114,7 +123,8 @@ impl<'a> Source<'a> {
             self.set_timer()?;
         }
         loop {
-            match self.poll.poll(&mut events, None) {
+            let wait = (!self.hungry.is_empty()).then_some(Duration::ZERO);
+            match self.poll.poll(&mut events, wait) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 result => result?,
             }
@@ -129,6 +139,13 @@ impl<'a> Source<'a> {
                             self.remove(reader);
                         }
                     }
+                }
+            }
+            self.hungry.sort_unstable();
+            self.hungry.dedup();
+            for reader in std::mem::take(&mut self.hungry) {
+                if self.advance(reader, false).is_err() {
+                    self.remove(reader);
                 }
             }
             self.send_due()?;
@@ -184,7 +201,12 @@ impl<'a> Source<'a> {
         if let Role::Flood(sent) = role
             && is_free
         {
+            let turn = *sent + TURN;
             while peer.flush()? {
+                if *sent >= turn {
+                    self.hungry.push(at);
+                    break;
+                }
                 self.scratch.clear();
                 while self.scratch.len() < BURST {
                     *sent += 1;
@@ -212,16 +234,24 @@ impl<'a> Source<'a> {
         if self.publisher.is_some() {
             return peer.write(publish::GRIP);
         }
+        let last = request.lines().find_map(|line| {
+            let (name, value) = line.split_once(':')?;
+            name.eq_ignore_ascii_case("last-event-id").then(|| value.trim().parse::<u64>().ok())?
+        });
         peer.write(HEAD)?;
+        if let Some(retry) = self.args.retry {
+            let retry = format!("retry: {retry}\n\n");
+            peer.write(format!("{:x}\r\n{retry}\r\n", retry.len()).as_bytes())?;
+        }
         if self.args.saturate {
-            *role = Role::Flood(0);
+            *role = Role::Flood(last.unwrap_or(0));
             return self.advance(at, false);
         }
         let now = clock::now();
         let phase = phase(feed, self.period);
-        let is_new = self.feeds.get(&feed).is_none_or(|feed| feed.readers.is_empty());
         let state = self.feeds.entry(feed).or_default();
-        if is_new && self.args.paced.is_none() {
+        if !state.is_due && self.args.paced.is_none() {
+            state.is_due = true;
             // As many as would have been sent by now.
             state.next = (now - self.began).saturating_sub(phase) / self.period + 1;
             let due = self.began + phase + state.next * self.period;
@@ -229,10 +259,6 @@ impl<'a> Source<'a> {
         }
         state.readers.push(at);
         let next = state.next;
-        let last = request.lines().find_map(|line| {
-            let (name, value) = line.split_once(':')?;
-            name.eq_ignore_ascii_case("last-event-id").then(|| value.trim().parse::<u64>().ok())?
-        });
         self.scratch.clear();
         if let Some(last) = last {
             for number in (last + 1).max(next.saturating_sub(HISTORY))..next {
@@ -295,7 +321,8 @@ impl<'a> Source<'a> {
     /// Sends a feed's next event to its readers. `false` if it has none.
     fn send(&mut self, at: usize, due: u64) -> bool {
         let Some(feed) = self.feeds.get_mut(&at) else { return false };
-        if feed.readers.is_empty() {
+        feed.is_due = !feed.readers.is_empty();
+        if !feed.is_due {
             return false;
         }
         let number = feed.next;

@@ -24,6 +24,8 @@ pub struct Tally {
     pub faults: BTreeMap<String, u64>,
     /// Events.
     pub events: u64,
+    /// Those of them that slow readers took.
+    pub slow_events: u64,
     /// Comments.
     pub comments: u64,
     /// Reads that brought something.
@@ -80,6 +82,11 @@ impl Tally {
         *self.faults.entry(what.to_string()).or_default() += 1;
     }
 
+    /// Events that the source waits for.
+    pub fn paced(&self) -> u64 {
+        self.events - self.slow_events
+    }
+
     /// What has been counted, which starts anew. Streams that are open stay so.
     pub fn take(&mut self) -> Self {
         let latency = self.latency.take();
@@ -104,6 +111,7 @@ impl Tally {
             *self.faults.entry(what.clone()).or_default() += count;
         }
         self.events += other.events;
+        self.slow_events += other.slow_events;
         self.comments += other.comments;
         self.reads += other.reads;
         self.bytes += other.bytes;

@@ -52,7 +52,8 @@ impl Target {
         let host = uri.host().ok_or_else(|| wrong("no host"))?.to_owned();
         let port = uri.port_u16().unwrap_or(if is_tls { 443 } else { 80 });
         let unbracketed = host.trim_matches(['[', ']']);
-        let address = (unbracketed, port).to_socket_addrs()?.next();
+        let addresses = (unbracketed, port).to_socket_addrs()?;
+        let address = addresses.min_by_key(SocketAddr::is_ipv6);
         let address = address.ok_or_else(|| wrong("a name without an address"))?;
         let fields = args.header.iter().map(|field| {
             let (name, value) = field
@@ -60,14 +61,18 @@ impl Target {
                 .ok_or_else(|| io::Error::other(format!("--header {field}: not `Name: value`")))?;
             Ok((name.trim().to_lowercase(), value.trim().to_owned()))
         });
-        let sources = args.streams.div_ceil(PORTS).try_into().unwrap_or(u8::MAX);
+        let is_local = address.ip() == IpAddr::V4(Ipv4Addr::LOCALHOST);
+        if args.sources.is_some_and(|sources| sources > 1) && !is_local {
+            return Err(io::Error::other("--sources: only for a server on 127.0.0.1"));
+        }
+        let sources = args.connections().div_ceil(PORTS).try_into().unwrap_or(u8::MAX);
         Ok(Self {
             address,
             is_tls,
             host: unbracketed.to_owned(),
             authority: authority.to_owned(),
             path: if path.starts_with('/') { path.to_owned() } else { format!("/{path}") },
-            sources: args.sources.unwrap_or(sources).max(1),
+            sources: if is_local { args.sources.unwrap_or(sources).max(1) } else { 1 },
             fields: fields.collect::<io::Result<_>>()?,
         })
     }
@@ -103,7 +108,7 @@ impl Target {
             // Else the kernel would take much for it.
             socket.set_recv_buffer_size(4096)?;
         }
-        if self.sources > 1 && self.address.ip() == IpAddr::V4(Ipv4Addr::LOCALHOST) {
+        if self.sources > 1 {
             let last = u8::try_from(stream % usize::from(self.sources)).unwrap_or(0) + 1;
             socket.bind(&SocketAddr::from(([127, 0, 0, last], 0)).into())?;
         }

@@ -19,7 +19,7 @@ use super::control::{Control, Order};
 use super::pace::Pace;
 use super::reader::Reader;
 use super::target::Target;
-use super::tls;
+use super::tls::{self, Trust};
 
 const CONTROL: Token = Token(usize::MAX);
 
@@ -36,7 +36,7 @@ const WAIT: Duration = Duration::from_millis(200);
 /// If the machine has no sockets to give, or the process that reports is gone.
 pub fn run(args: &Args, streams: std::ops::Range<usize>) -> io::Result<()> {
     let target = Target::new(args)?;
-    let tls = target.is_tls.then(|| tls::client("http/1.1", args.insecure)).transpose()?;
+    let tls = target.is_tls.then(|| tls::client("http/1.1", Trust::of(args))).transpose()?;
     let slots = streams.map(|stream| Slot {
         stream,
         reader: Reader::new(args.is_slow(stream), target.is_one()),
@@ -50,6 +50,7 @@ pub fn run(args: &Args, streams: std::ops::Range<usize>) -> io::Result<()> {
         opening: 0,
         due: BinaryHeap::new(),
         began: clock::now(),
+        hungry: Vec::new(),
         pace: None,
         next_storm: u64::MAX,
         next_slow: clock::now(),
@@ -80,6 +81,8 @@ struct Worker<'a> {
     opening: usize,
     /// Those that come back, and when.
     due: BinaryHeap<Reverse<(u64, usize)>>,
+    /// Those that may have more to read.
+    hungry: Vec<usize>,
     pace: Option<Pace>,
     next_storm: u64,
     next_slow: u64,
@@ -108,11 +111,22 @@ impl Worker<'_> {
                     if self.obey()? == Order::Stop {
                         return Ok(());
                     }
-                } else if !self.args.is_slow(self.slots[event.token().0].stream) {
-                    self.advance(event.token().0, event.is_read_closed(), usize::MAX);
-                } else if !self.is_open(event.token().0) {
-                    self.advance(event.token().0, event.is_read_closed(), 1 << 10);
+                    // Another order may have come with it, of which nothing else would tell.
+                    let control = &mut SourceFd(&control);
+                    self.poll.registry().reregister(control, CONTROL, Interest::READABLE)?;
+                    continue;
                 }
+                let at = event.token().0;
+                if !self.args.is_slow(self.slots[at].stream) {
+                    self.advance(at, event.is_read_closed(), usize::MAX);
+                } else if !self.is_open(at) {
+                    self.advance(at, event.is_read_closed(), self.slow_bytes());
+                }
+            }
+            self.hungry.sort_unstable();
+            self.hungry.dedup();
+            for at in std::mem::take(&mut self.hungry) {
+                self.advance(at, true, usize::MAX);
             }
             self.tick();
             if let Some(pace) = &mut self.pace {
@@ -135,12 +149,12 @@ impl Worker<'_> {
                     let readers = self.slots.iter().filter(|it| !self.args.is_slow(it.stream));
                     let readers = readers.count() as u64;
                     let round = readers * self.target.feeds_per_stream();
-                    self.pace = Some(Pace::new(source, round, self.shared.tally.events)?);
+                    self.pace = Some(Pace::new(source, round, self.shared.tally.paced())?);
                 }
             }
             Order::Tally => {
                 if let Some(pace) = &mut self.pace {
-                    pace.counted(self.shared.tally.events);
+                    pace.counted(self.shared.tally.paced());
                 }
                 let cpu = clock::own_cpu();
                 self.shared.tally.cpu = cpu - std::mem::replace(&mut self.cpu, cpu);
@@ -152,12 +166,15 @@ impl Worker<'_> {
 
     /// Until something is due.
     fn wait(&self) -> Duration {
+        if !self.hungry.is_empty() {
+            return Duration::ZERO;
+        }
         let mut wait = WAIT;
         if let Some(Reverse((due, _))) = self.due.peek() {
             wait = wait.min(clock::until(*due));
         }
         if self.started < self.slots.len() && self.opening < self.args.opening {
-            wait = wait.min(Duration::from_millis(1));
+            wait = wait.min(clock::until(self.next_start()));
         }
         if self.args.slow > 0 {
             wait = wait.min(clock::until(self.next_slow));
@@ -168,7 +185,7 @@ impl Worker<'_> {
     fn start_due(&mut self) {
         let now = clock::now();
         let is_room = |worker: &Self| worker.opening < worker.args.opening;
-        while self.started < self.slots.len() && is_room(self) && self.started < self.ramp(now) {
+        while self.started < self.slots.len() && is_room(self) && self.next_start() <= now {
             self.start(self.started);
             self.started += 1;
         }
@@ -181,14 +198,9 @@ impl Worker<'_> {
         }
     }
 
-    /// How many may have been started by now.
-    fn ramp(&self, now: u64) -> usize {
-        // The rate is that of all processes, each of which has a share of the streams.
-        let share = self.slots.len() as u64 * self.args.ramp;
-        let started = (now - self.began) as u128 * u128::from(share)
-            / u128::from(SECOND)
-            / self.args.streams.max(1) as u128;
-        if share == 0 { usize::MAX } else { usize::try_from(started).unwrap_or(usize::MAX) }
+    /// When the next is started for the first time.
+    fn next_start(&self) -> u64 {
+        self.began + self.args.ramp(self.started, self.slots.len())
     }
 
     fn start(&mut self, at: usize) {
@@ -226,8 +238,10 @@ impl Worker<'_> {
         let result = connection.advance(&mut slot.reader, &mut self.shared, is_at_end, most);
         let is_open = connection.is_open();
         self.opening -= usize::from(!was_open && (is_open || result.is_err()));
-        if let Err(end) = result {
-            self.end(at, end);
+        match result {
+            Ok(true) => self.hungry.push(at),
+            Ok(false) => {}
+            Err(end) => self.end(at, end),
         }
     }
 
@@ -253,27 +267,26 @@ impl Worker<'_> {
         let now = clock::now();
         if self.args.slow > 0 && now >= self.next_slow {
             self.next_slow = now + SLOW_TICK;
-            let bytes = (self.args.slow_rate as u64 * SLOW_TICK / SECOND).max(1);
-            let is_slow = |slot: &Slot| self.args.is_slow(slot.stream);
-            let slow: Vec<_> =
-                (0..self.slots.len()).filter(|at| is_slow(&self.slots[*at])).collect();
-            for at in slow.into_iter().filter(|at| self.is_open(*at)).collect::<Vec<_>>() {
-                self.advance(at, false, usize::try_from(bytes).unwrap_or(usize::MAX));
+            for at in 0..self.slots.len() {
+                if self.args.is_slow(self.slots[at].stream) && self.is_open(at) {
+                    self.advance(at, false, self.slow_bytes());
+                }
             }
         }
         if self.args.storm > 0.0 && now >= self.next_storm {
             self.next_storm = now + nanoseconds(self.args.storm_every);
-            let mut share = 0.0;
             for at in 0..self.slots.len() {
-                share += self.args.storm;
-                if share >= 1.0 {
-                    share -= 1.0;
-                    if self.is_open(at) {
-                        self.end(at, End::Closed);
-                    }
+                if self.args.is_cut(self.slots[at].stream) && self.is_open(at) {
+                    self.end(at, End::Closed);
                 }
             }
         }
+    }
+
+    /// What a slow reader takes at a time.
+    fn slow_bytes(&self) -> usize {
+        let bytes = self.args.slow_rate as u64 * SLOW_TICK / SECOND;
+        usize::try_from(bytes).unwrap_or(usize::MAX).max(1)
     }
 }
 
