@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
+mod any_options;
 #[cfg(feature = "axum")]
 mod axum;
 #[cfg(feature = "axum")]
@@ -14,6 +15,7 @@ mod compress;
 mod convert;
 mod drain;
 mod events;
+mod hardening;
 mod head;
 mod keep_alive;
 mod leaving;
