@@ -3,7 +3,7 @@
 use http::{Method, StatusCode};
 use serde_json::Value;
 
-use crate::support::{Client, Origin, Proxy, eventually, fields, request};
+use crate::support::{Client, Mux, Origin, Proxy, eventually, fields, request};
 
 const ADMIN: &str = "\n[admin]\naddress = \"127.0.0.1:0\"\n";
 
@@ -26,6 +26,29 @@ async fn feed(admin: &Client, path: &str) -> Value {
     let mut feeds = all.as_array().expect("an array").iter().filter(|feed| feed["path"] == path);
     let (one, None) = (feeds.next(), feeds.next()) else { panic!("{path} is not once in {all}") };
     one.cloned().unwrap_or_default()
+}
+
+#[tokio::test]
+async fn how_long_an_event_is_on_its_way_is_known_of_all_kinds_of_readers_and_not_of_history() {
+    let origin = Origin::start();
+    let proxy = proxy(&origin, "stream = \"shared\"").await;
+    let admin = proxy.admin();
+    let client = proxy.h2().await;
+    let (mut alone, mut exchange) = client.open_from(&origin, "/feed").await;
+    exchange.send("id: 1\ndata: 1\n\n").await;
+    assert_eq!(alone.data().await, "1");
+    exchange.send("id: 2\ndata: 2\n\n").await;
+    assert_eq!(alone.data().await, "2");
+    has_metric(&admin, "sse_delivery_seconds_count 2").await;
+    drop(alone);
+    let mut back = client.resume("/feed", "1").await;
+    assert_eq!(back.data().await, "2");
+    drop(back);
+    has_metric(&admin, "sse_readers 0").await;
+    let (mut mux, _) = Mux::open(&client, &["/feed"]).await;
+    exchange.send("data: 3\n\n").await;
+    mux.events(1).await;
+    has_metric(&admin, "sse_delivery_seconds_count 3").await;
 }
 
 #[tokio::test]

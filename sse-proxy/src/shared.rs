@@ -205,9 +205,14 @@ async fn write_all(
         }
         let mut closed = false;
         let mut batch = Batch::default();
+        // When the newest of them came, as where one origin stream is one client's.
+        let mut came = None;
         for item in items.drain(..) {
             match item {
-                Item::Event { entry, .. } => batch.push_event(entry.frame().bytes().clone()),
+                Item::Event { entry, .. } => {
+                    came = Some(entry.published());
+                    batch.push_event(entry.frame().bytes().clone());
+                }
                 Item::Gap { .. } => {
                     visit.gap();
                     Event::new().comment("gap").encode(batch.joined());
@@ -224,7 +229,7 @@ async fn write_all(
         let frames = batch.into_bytes();
         let bytes = frames.len();
         downstream.write(frames, lagged(reader)).await?;
-        visit.wrote(events, bytes, None);
+        visit.wrote(events, bytes, came);
         if closed {
             return Ok(End::OriginEnded);
         }

@@ -54,7 +54,8 @@ impl Visit {
         self.took(events, bytes);
         self.counts.events_out.inc_by(events);
         self.counts.bytes_out.inc_by(bytes);
-        if let Some(came) = came {
+        // What is older than the visit was late before it began.
+        if let Some(came) = came.filter(|came| *came >= self.arrived) {
             self.counts.total.delivery.observe(came.elapsed().as_secs_f64());
         }
     }

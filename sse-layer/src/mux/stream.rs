@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
+use tokio::time::Instant;
 
 use super::wire::Encoder;
 use crate::feed::{Cursor, Entry, Item, Lag, Lagged, Reader, Start};
@@ -56,6 +57,8 @@ pub struct Piece {
     pub gaps: u64,
     /// How many times it tells that a slow reader was spared something.
     pub lagged: u64,
+    /// When the newest event in it was published.
+    pub published: Option<Instant>,
 }
 
 impl Piece {
@@ -178,7 +181,10 @@ impl MuxStream {
             while out.len() < MAX_PIECE {
                 let Some(item) = self.due.pop() else { break };
                 match &item {
-                    Item::Event { .. } => piece.events += 1,
+                    Item::Event { entry, .. } => {
+                        piece.events += 1;
+                        piece.published = Some(entry.published());
+                    }
                     Item::Gap { .. } => piece.gaps += 1,
                     Item::Lagged { .. } => piece.lagged += 1,
                     Item::Status { .. } => {}

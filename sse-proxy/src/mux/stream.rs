@@ -168,7 +168,7 @@ impl Changing {
             }
             let bytes = piece.bytes.len();
             downstream.write(piece.bytes, stuck(&mut self.stream, bytes)).await?;
-            self.visit.wrote(piece.events, bytes, None);
+            self.visit.wrote(piece.events, bytes, piece.published);
         }
     }
 }
