@@ -101,7 +101,7 @@ fn mux(rounds: u64) {
         .map(|n| {
             let feed = log.feed(FeedOptions::default());
             reader.subscribe(&feed, Start::Live);
-            encoder.add(format!("/feeds/{n}"), "");
+            encoder.add(format!("/feeds/{n}").try_into().expect("a name"), "");
             feed
         })
         .collect();

@@ -17,7 +17,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use futures_util::stream::{self, Stream, StreamExt};
 use serde::{Deserialize, Serialize};
-use sse_layer::{Event, EventStream, SseLayer};
+use sse_layer::{Event, EventStream, JsonError, SseLayer};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::time::sleep;
@@ -73,7 +73,7 @@ async fn generate(prompt: String, tokens: mpsc::Sender<Answer>) {
 
 /// The tokens as events, then `[DONE]`. The channel's bound is how far the model may be ahead of
 /// the client.
-fn answer(prompt: String) -> impl Stream<Item = Result<Event, serde_json::Error>> {
+fn answer(prompt: String) -> impl Stream<Item = Result<Event, JsonError>> {
     let (sender, tokens) = mpsc::channel(8);
     tokio::spawn(generate(prompt, sender));
     stream::unfold(tokens, async |mut tokens| Some((tokens.recv().await?, tokens)))

@@ -175,7 +175,7 @@ impl Draining {
     /// Resolves when it is this one's turn to end, and tells by when it must have ended.
     ///
     /// Cancel safe; needs a tokio runtime with timers.
-    pub async fn turn(&mut self) -> Instant {
+    pub async fn turn(&mut self) -> std::time::Instant {
         std::future::poll_fn(|cx| self.poll_turn(cx)).await
     }
 
@@ -184,9 +184,9 @@ impl Draining {
     /// # Panics
     ///
     /// When the drain has begun, outside of a tokio runtime with timers.
-    pub fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<Instant> {
+    pub fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<std::time::Instant> {
         if let Some(joined) = self.late {
-            return Poll::Ready(joined);
+            return Poll::Ready(joined.into_std());
         }
         self.register(cx.waker());
         let starts = self.drain.0.starts.load(Ordering::Acquire);
@@ -199,7 +199,7 @@ impl Draining {
         }
         let Some(turn) = &mut self.turn else { return Poll::Pending };
         ready!(turn.sleep.as_mut().poll(cx));
-        Poll::Ready(turn.end)
+        Poll::Ready(turn.end.into_std())
     }
 
     fn register(&mut self, waker: &Waker) {
@@ -207,15 +207,14 @@ impl Draining {
             return;
         }
         let mut state = self.drain.0.state();
-        let known = self.waker.take().and_then(|(key, _)| Some((key, state.waiting.get_mut(key)?)));
-        let key = match known {
-            Some((key, slot)) => {
-                slot.clone_from(waker);
-                key
-            }
-            None => state.waiting.insert(waker.clone()),
+        let mine = self.waker.take();
+        let known = mine.as_ref().and_then(|(key, _)| Some((*key, state.waiting.get_mut(*key)?)));
+        let (key, old) = match known {
+            Some((key, slot)) => (key, Some(std::mem::replace(slot, waker.clone()))),
+            None => (state.waiting.insert(waker.clone()), None),
         };
         drop(state);
+        drop((old, mine)); // may run a task's drop code, which must not meet the lock
         self.waker = Some((key, waker.clone()));
     }
 }
@@ -268,7 +267,7 @@ mod tests {
                 let mut one = drain.join();
                 tokio::spawn(async move {
                     let end = one.turn().await;
-                    assert_eq!(end - start, secs(40));
+                    assert_eq!(end - start.into_std(), secs(40));
                     start.elapsed()
                 })
             })
@@ -332,7 +331,7 @@ mod tests {
         tokio::task::yield_now().await;
         drain.start(Duration::MAX);
         drain.start(secs(10));
-        assert_eq!(task.await.unwrap() - start, secs(10));
+        assert_eq!(task.await.unwrap() - start.into_std(), secs(10));
         assert!((5..=6).contains(&start.elapsed().as_secs()), "{:?}", start.elapsed());
     }
 

@@ -12,6 +12,8 @@ use bytes::{BufMut, Bytes, BytesMut};
 use memchr::{memchr, memchr2, memchr3};
 use serde::Serialize;
 
+use crate::JsonError;
+
 /// One event, or one comment, to be sent.
 ///
 /// Fields are written in a fixed order (comment, `event`, `id`, `retry`, `data`) and closed by a
@@ -58,8 +60,8 @@ impl Event {
     /// # Errors
     ///
     /// Those of `value`'s own [`Serialize`]; also a map whose keys are not strings.
-    pub fn json<T: Serialize + ?Sized>(self, value: &T) -> Result<Self, serde_json::Error> {
-        serde_json::to_string(value).map(|json| self.data(json))
+    pub fn json<T: Serialize + ?Sized>(self, value: &T) -> Result<Self, JsonError> {
+        Ok(self.data(serde_json::to_string(value)?))
     }
 
     /// Sets the type: what `addEventListener` listens to. Without one it is `message`.

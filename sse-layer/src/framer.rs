@@ -178,6 +178,16 @@ impl Framer {
         Fields::of(mended.as_ref().map_or(lines, |(lines, _)| lines)).retry()
     }
 
+    /// The lines of the unfinished block that have ended, if all blocks before were taken.
+    pub(crate) fn complete_lines(&self) -> &[u8] {
+        self.cutter.complete_lines().0
+    }
+
+    /// Takes these lines away: what follows them begins a block.
+    pub(crate) fn drop_complete_lines(&mut self) {
+        self.cutter.drop_complete_lines();
+    }
+
     /// The repairs made since this was last asked.
     pub fn take_repaired(&mut self) -> Repairs {
         mem::take(&mut self.repaired)

@@ -13,7 +13,7 @@ use http_body::{Body, Frame};
 use pin_project_lite::pin_project;
 use serde::Serialize;
 
-use crate::{Event, head};
+use crate::{Event, JsonError, head};
 
 /// Events that are ready together leave together, as one write; up to so many of them,
 const MAX_BATCH_EVENTS: usize = 64;
@@ -186,7 +186,7 @@ where
     S: Stream,
     S::Item: Serialize,
 {
-    type Item = Result<Event, serde_json::Error>;
+    type Item = Result<Event, JsonError>;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let item = ready!(self.project().stream.poll_next(cx));
@@ -207,7 +207,7 @@ impl<S, T, E> Stream for TryJson<S>
 where
     S: Stream<Item = Result<T, E>>,
     T: Serialize,
-    E: From<serde_json::Error>,
+    E: From<JsonError>,
 {
     type Item = Result<Event, E>;
 

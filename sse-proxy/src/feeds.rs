@@ -224,7 +224,7 @@ impl Feeds {
         Box::new(move |when| {
             // While the feeds are locked, nobody joins.
             let mut open = feeds.lock();
-            let is_time = when == Forget::Now || *feed.readers().borrow() == 0;
+            let is_time = when == Forget::Now || feed.readers().count() == 0;
             // Another may have come in its place.
             if is_time && open.get(&key).is_some_and(|joined| Arc::ptr_eq(&joined.pace, &pace)) {
                 open.remove(&key);

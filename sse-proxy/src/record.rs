@@ -299,7 +299,7 @@ impl Record {
             path: self.path.clone(),
             shared: self.feed.is_some(),
             readers: match &self.feed {
-                Some(feed) if is_open => *feed.readers().borrow(),
+                Some(feed) if is_open => feed.readers().count(),
                 _ => usize::from(is_open),
             },
             origin: match self.feed.as_ref().map(Feed::status) {

@@ -108,9 +108,8 @@ impl Source {
     async fn unread(&self) {
         let mut readers = self.feed.readers();
         loop {
-            // The feed lives as long as we do.
-            let _ = readers.wait_for(|count| *count == 0).await;
-            let joined = readers.wait_for(|count| *count > 0);
+            readers.wait_for(|count| count == 0).await;
+            let joined = readers.wait_for(|count| count > 0);
             let unread = tokio::time::timeout(self.linger, joined).await.is_err();
             if unread && (self.forget)(Forget::Unread) {
                 return;

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use serde::de::IgnoredAny;
 
 use super::{TooLong, frame};
-use crate::{Frame, Framer};
+use crate::{Event, Frame, Framer};
 
 /// An event stream in which blocks may be lines of JSON.
 #[derive(Debug)]
@@ -39,13 +39,14 @@ impl Blocks {
             } else {
                 self.ready.push_back(block);
             }
+        } else if is_json(self.framer.complete_lines()) {
+            // Whether or not a blank line will ever come.
+            self.ready.extend(lines(self.framer.complete_lines()).map(frame));
+            self.framer.drop_complete_lines();
         } else if std::mem::take(&mut self.has_ended) {
-            let half = std::mem::take(&mut self.framer).into_remainder();
-            let end = half.iter().rposition(|byte| *byte == b'\n').map_or(0, |last| last + 1);
-            let complete = half.get(..end).unwrap_or_default();
-            if is_json(complete) {
-                self.ready.extend(lines(complete).map(frame));
-            }
+            // What half a block says of it takes effect when its line ends.
+            let retry = self.framer.pending_retry();
+            self.ready.extend(retry.map(|retry| Event::new().retry(retry).into()));
         }
         Ok(self.ready.pop_front())
     }
@@ -55,7 +56,8 @@ fn lines(block: &[u8]) -> impl Iterator<Item = &[u8]> {
     block.split(|byte| matches!(byte, b'\r' | b'\n')).filter(|line| !line.is_empty())
 }
 
-/// Whether all lines are JSON texts. Then none is a field that clients know.
+/// Whether there are lines, and all are JSON texts. Then none is a field that clients know.
 fn is_json(block: &[u8]) -> bool {
-    lines(block).all(|line| serde_json::from_slice::<IgnoredAny>(line).is_ok())
+    lines(block).next().is_some()
+        && lines(block).all(|line| serde_json::from_slice::<IgnoredAny>(line).is_ok())
 }

@@ -98,7 +98,8 @@ impl Converter {
 
     /// A converter for event streams that may have blocks of JSON lines in them, see
     /// [`Convert::Ndjson`]. `framer` cuts the blocks; those that are sound are frames as it makes
-    /// them. Half a block at the end gives the events of its complete lines.
+    /// them. Lines of JSON
+    /// need no blank line after them. Half a block at the end is left out, but for a reconnection time.
     #[must_use]
     pub fn within_event_stream(framer: Framer) -> Self {
         Self { format: Format::Blocks(Box::new(Blocks::new(framer))) }

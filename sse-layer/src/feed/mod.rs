@@ -41,6 +41,7 @@ mod log;
 mod notices;
 mod options;
 mod reader;
+mod readers;
 mod signal;
 mod status;
 mod stream;
@@ -52,6 +53,7 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::task::Waker;
 use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
@@ -71,6 +73,7 @@ pub(crate) use self::notices::Notices;
 pub use self::options::FeedOptions;
 use self::options::KeyOf;
 pub use self::reader::{Reader, Start};
+pub use self::readers::Readers;
 use self::signal::Signal;
 pub use self::status::Status;
 pub use self::stream::FeedStream;
@@ -124,6 +127,9 @@ impl State {
         oldest.or_else(|| Some(self.last_id.clone()).filter(|id| !id.is_empty()))
     }
 }
+
+/// How many readers are woken at once.
+const WAKES: usize = 64;
 
 impl Feed {
     fn new(log: Log, options: FeedOptions, birth: u64) -> Self {
@@ -274,13 +280,27 @@ impl Feed {
 
     /// How many readers there are, now and whenever it changes.
     #[must_use]
-    pub fn readers(&self) -> watch::Receiver<usize> {
-        self.0.reader_count.subscribe()
+    pub fn readers(&self) -> Readers {
+        Readers(self.0.reader_count.subscribe())
     }
 
+    /// Wakes the readers, some at a time and outside of the lock: a waker may run what it wakes,
+    /// and that may leave the feed or join it.
     fn wake(&self) {
-        for (_, signal) in lock(&self.0.readers).iter() {
-            signal.wake();
+        let mut wakers = Vec::new();
+        let mut from = 0;
+        loop {
+            let readers = lock(&self.0.readers);
+            let end = readers.capacity();
+            while from < end && wakers.len() < WAKES {
+                wakers.extend(readers.get(from).and_then(|signal| signal.take()));
+                from += 1;
+            }
+            drop(readers);
+            if wakers.is_empty() {
+                return;
+            }
+            wakers.drain(..).for_each(Waker::wake);
         }
     }
 

@@ -1,4 +1,4 @@
-//! [`Notices`]: what a [`FeedStream`](super::FeedStream) has for the observers of its response.
+//! [`Notices`]: what a response made of feeds has for its observers.
 
 use std::mem;
 use std::sync::{Arc, Mutex};
@@ -23,11 +23,23 @@ pub(crate) struct Notice {
 
 impl Notices {
     pub(super) fn gap(&self) {
-        lock(&self.0).gaps += 1;
+        self.add(1, None);
     }
 
     pub(super) fn missed(&self, count: u64) {
-        *lock(&self.0).missed.get_or_insert(0) += count;
+        self.add(0, Some(count));
+    }
+
+    /// So many gaps, and, of a client that was too slow, how many events it was passed over for.
+    pub(crate) fn add(&self, gaps: u64, missed: Option<u64>) {
+        if gaps == 0 && missed.is_none() {
+            return;
+        }
+        let mut notice = lock(&self.0);
+        notice.gaps += gaps;
+        if let Some(count) = missed {
+            *notice.missed.get_or_insert(0) += count;
+        }
     }
 
     /// The client is to come back for what it missed.

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use memchr::memchr3;
 
 use super::{HistoryLimits, Lag, Status};
 use crate::Frame;
@@ -20,10 +21,8 @@ pub struct FeedOptions {
     /// What readers are told of the feed until the first
     /// [`Feed::set_status`](super::Feed::set_status).
     pub status: Status,
-    /// The id of the last event that the feed's first reader has had, where its source is asked to
-    /// go on from there: [`Feed::last_event_id`](super::Feed::last_event_id) until the source gives
-    /// another. Empty if there is none.
-    pub last_event_id: Bytes,
+    /// Empty if there is none.
+    pub(super) last_event_id: Bytes,
     pub(super) key: Option<KeyOf>,
 }
 
@@ -56,10 +55,16 @@ impl FeedOptions {
         self
     }
 
-    /// Sets where the feed's source is asked to go on from.
+    /// Sets the id of the last event that the feed's first reader has had, where its source is
+    /// asked to go on from there: [`Feed::last_event_id`](super::Feed::last_event_id) until the
+    /// source gives another. It need not be UTF-8, as clients send back what they were sent; what
+    /// no event can have for an id (with NUL, CR or LF) is taken for none.
     #[must_use]
     pub fn last_event_id(mut self, id: impl Into<Bytes>) -> Self {
         self.last_event_id = id.into();
+        if memchr3(b'\0', b'\r', b'\n', &self.last_event_id).is_some() {
+            self.last_event_id.clear();
+        }
         self
     }
 

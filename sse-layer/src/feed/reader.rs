@@ -56,10 +56,10 @@ impl Reader {
     /// so on. Numbers that have become free are given again.
     ///
     /// If events after `start` are known to be gone, or nothing is known of `start`, the reader is
-    /// told by [`Item::Gap`]. It then gets what is still there after `start`, or begins live where
-    /// that cannot be told.
+    /// told by [`Item::Gap`]. It then gets what is still there after `start`; where that cannot be
+    /// told it begins live, or, if the feed is closed, with the oldest event there is.
     ///
-    /// All feeds of a reader must belong to one log; otherwise the order of events is undefined.
+    /// Feeds of one log keep the log's order; how feeds of several logs mix is undefined.
     pub fn subscribe(&mut self, feed: &Feed, start: Start<'_>) -> usize {
         self.taps.insert(Tap::new(feed, Arc::clone(&self.signal), start, self.lag))
     }
@@ -74,7 +74,7 @@ impl Reader {
     /// let mut reader = Reader::new(Lag::default());
     /// let number = reader.subscribe(&feed, Start::Live);
     /// reader.unsubscribe(number);
-    /// assert_eq!(*feed.readers().borrow(), 0);
+    /// assert_eq!(feed.readers().count(), 0);
     /// ```
     pub fn unsubscribe(&mut self, feed: usize) {
         self.taps.try_remove(feed);
@@ -222,9 +222,13 @@ impl Reader {
             }
         }
         // Read before the feeds are: whatever has a number up to this one is in its feed.
-        let Some(visible) = self.taps.iter().next().map(|(_, tap)| tap.visible()) else { return };
+        let Some((epoch, visible)) = self.taps.iter().next().map(|(_, tap)| tap.log()) else {
+            return;
+        };
         let events = items.len();
         for (feed, tap) in &mut self.taps {
+            let of_its_own = tap.log();
+            let visible = if of_its_own.0 == epoch { visible } else { of_its_own.1 };
             tap.due(feed, visible, BATCH, items);
         }
         if self.taps.len() > 1 {

@@ -10,18 +10,19 @@ use super::log::lock;
 pub(super) struct Signal(Mutex<Option<Waker>>);
 
 impl Signal {
-    pub(super) fn wake(&self) {
-        let waker = lock(&self.0).take();
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+    /// What is to be woken, if it has looked since the last time.
+    pub(super) fn take(&self) -> Option<Waker> {
+        lock(&self.0).take()
     }
 
     /// To be called before looking: what happens after the look wakes.
     pub(super) fn register(&self, waker: &Waker) {
         let mut slot = lock(&self.0);
-        if !slot.as_ref().is_some_and(|old| old.will_wake(waker)) {
-            *slot = Some(waker.clone());
+        if slot.as_ref().is_some_and(|old| old.will_wake(waker)) {
+            return;
         }
+        let old = slot.replace(waker.clone());
+        drop(slot);
+        drop(old); // may run a task's drop code, which must not meet the lock
     }
 }

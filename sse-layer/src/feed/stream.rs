@@ -106,6 +106,9 @@ impl FeedStream {
         response
     }
 
+    /// Answers with no stream if the feed is closed and has nothing for the client. A gap alone is
+    /// nothing: told again each time that the client comes back for what is gone, it would never
+    /// let it go.
     fn end_if_over(&mut self) {
         let has_event = self.due.iter().any(|item| matches!(item, Item::Event { .. }));
         let closed = self.due.iter().find_map(|item| match item {

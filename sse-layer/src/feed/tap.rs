@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 
-use super::cursor::Cursor;
+use super::cursor::{Cursor, Epoch};
 use super::entry::Entry;
 use super::history::{History, Mark};
 use super::log::lock;
@@ -45,6 +45,7 @@ impl Tap {
         let mut state = lock(&feed.0.state);
         // What was too old to be kept may yet be the newest there is.
         let has_newest = matches!(start, Start::Id(id) if state.is_newest(id));
+        let is_closed = matches!(state.status, Status::Closed { .. });
         let history = &mut state.history;
         history.expire();
         let found = match start {
@@ -57,6 +58,8 @@ impl Tap {
                 None => match std::str::from_utf8(id).ok().and_then(|id| id.parse().ok()) {
                     Some(cursor) => place(feed, cursor, history, newest),
                     None if has_newest => Place { after: newest, gap: None },
+                    // Nothing more comes of a feed that is closed, so there is only what is left.
+                    None if is_closed => Place { after: history.floor(), gap: UNKNOWN },
                     None => Place { after: newest, gap: UNKNOWN },
                 },
             },
@@ -78,9 +81,10 @@ impl Tap {
         }
     }
 
-    /// The newest number of which the log says that it and all before it are in their feeds.
-    pub(super) fn visible(&self) -> u64 {
-        self.feed.0.log.visible()
+    /// Which log numbers the feed's events, and the newest number of which it says that this one
+    /// and all before it are in their feeds.
+    pub(super) fn log(&self) -> (Epoch, u64) {
+        (self.feed.0.log.epoch(), self.feed.0.log.visible())
     }
 
     /// Everything up to here has been handed out.

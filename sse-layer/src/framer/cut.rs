@@ -136,6 +136,12 @@ impl Cutter {
         (self.block.get(..self.line).unwrap_or_default(), self.noted.is_odd)
     }
 
+    /// Takes the [complete lines](Self::complete_lines) away: what follows them begins a block.
+    pub(super) fn drop_complete_lines(&mut self) {
+        self.block.drain(..self.line.min(self.block.len()));
+        (self.line, self.noted) = (0, Noted::NONE);
+    }
+
     /// The repairs that would have the unfinished block end.
     pub(super) fn pending_hints(&self) -> Repairs {
         let is_event = self.noted.has_data && self.is_whole_but_for_blank_line();

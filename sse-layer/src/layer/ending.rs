@@ -48,6 +48,7 @@ impl Ending {
     pub(super) fn poll_due(&mut self, cx: &mut Context<'_>) -> Option<Due> {
         if let Some(draining) = &mut self.draining {
             if let Poll::Ready(deadline) = draining.poll_turn(cx) {
+                let deadline = deadline.into();
                 return Some(Due { reason: CloseReason::Drained, deadline });
             }
         }

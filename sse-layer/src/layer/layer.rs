@@ -156,6 +156,9 @@ impl SseLayer {
     ///
     /// A record that is longer than [`Converter::DEFAULT_LIMIT`] ends the stream, with a comment
     /// that says so. Responses with a content coding pass untouched.
+    ///
+    /// With [`Convert::Ndjson`], lines of JSON that come under the name of an event stream are
+    /// converted too. So event streams are then read block by block, as for [`repair`](Self::repair).
     pub fn convert(mut self, format: Convert) -> Self {
         self.conversions.push(format);
         self

@@ -15,7 +15,7 @@ struct Inner {
     observers: Vec<Box<dyn Observer>>,
     /// None for bodies whose events cannot be seen.
     counter: Option<Counter>,
-    /// What a feed's stream has to tell beside its bytes.
+    /// What a response made of feeds has to tell beside its bytes.
     notices: Option<Notices>,
     asked: Instant,
     opened: Instant,
@@ -113,7 +113,8 @@ impl Inner {
 
 impl Drop for Watched {
     fn drop(&mut self) {
-        self.close(CloseReason::ClientLeft);
+        let has_panicked = std::thread::panicking();
+        self.close(if has_panicked { CloseReason::Failed } else { CloseReason::ClientLeft });
     }
 }
 

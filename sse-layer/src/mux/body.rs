@@ -2,12 +2,13 @@
 
 use std::convert::Infallible;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http_body::{Body, Frame};
 
 use super::changing::Changing;
+use crate::feed::Notices;
 
 /// Response body of [`MuxService`](super::MuxService): a multiplexed stream, or a line of text
 /// that says why there is none.
@@ -21,15 +22,18 @@ pub struct MuxBody {
     begin: Bytes,
     /// `None` if there is none.
     stream: Option<Changing>,
+    /// For the observers of the response.
+    notices: Notices,
 }
 
 impl MuxBody {
-    pub(super) const fn stream(begin: Bytes, stream: Changing) -> Self {
-        Self { begin, stream: Some(stream) }
+    pub(super) const fn stream(begin: Bytes, stream: Changing, notices: Notices) -> Self {
+        Self { begin, stream: Some(stream), notices }
     }
 
-    pub(super) const fn text(text: &'static str) -> Self {
-        Self { begin: Bytes::from_static(text.as_bytes()), stream: None }
+    pub(super) fn text(text: &'static str) -> Self {
+        let begin = Bytes::from_static(text.as_bytes());
+        Self { begin, stream: None, notices: Notices::default() }
     }
 }
 
@@ -45,7 +49,9 @@ impl Body for MuxBody {
             return Poll::Ready(Some(Ok(Frame::data(std::mem::take(&mut self.begin)))));
         }
         let Some(stream) = &mut self.stream else { return Poll::Ready(None) };
-        stream.poll_piece(cx).map(|piece| Some(Ok(Frame::data(piece))))
+        let piece = ready!(stream.poll_piece(cx));
+        self.notices.add(piece.gaps, (piece.lagged > 0).then_some(piece.missed));
+        Poll::Ready(Some(Ok(Frame::data(piece.bytes))))
     }
 
     fn is_end_stream(&self) -> bool {

@@ -2,10 +2,10 @@
 
 use std::task::{Context, Poll};
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use http::StatusCode;
 
-use super::{MuxStream, Place, Request, Wanted, wire};
+use super::{FeedName, MuxStream, Piece, Place, Request, Wanted, wire};
 use crate::feed::{Epoch, Feed};
 
 /// What a stream is to read from now on, and what no longer.
@@ -39,9 +39,11 @@ impl Changing {
         found: Result<Feed, StatusCode>,
         out: &mut BytesMut,
     ) {
-        match found.and_then(|feed| self.admit(feed)) {
-            Ok((feed, epoch)) => {
-                self.stream.add(&wanted.name, request.after(wanted, epoch), |reader| {
+        let name = FeedName::try_from(wanted.name.as_str()).map_err(|_| StatusCode::BAD_REQUEST);
+        let found = name.and_then(|name| Ok((name, self.admit(found?)?)));
+        match found {
+            Ok((name, (feed, epoch))) => {
+                self.stream.add(name, request.after(wanted, epoch), |reader| {
                     reader.set_lag(feed.lag());
                     reader.subscribe(&feed, request.start(wanted, epoch))
                 });
@@ -72,14 +74,14 @@ impl Changing {
         }
     }
 
-    pub(super) fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Bytes> {
+    pub(super) fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Piece> {
         let mut told = BytesMut::new();
         while let Poll::Ready(change) = self.place.poll_next(cx) {
             self.apply(change, &mut told);
         }
         if !told.is_empty() {
-            return Poll::Ready(told.freeze());
+            return Poll::Ready(Piece::of(told.freeze()));
         }
-        self.stream.poll_next(cx).map(|piece| piece.bytes)
+        self.stream.poll_next(cx)
     }
 }

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 
 use serde::Deserialize;
 
+use crate::JsonError;
 use crate::feed::{Cursor, Epoch, Start};
 
 /// The parameter of a request that names a feed.
@@ -36,7 +37,7 @@ pub struct Request {
 #[serde(from = "(String, Option<String>)")]
 #[non_exhaustive]
 pub struct Wanted {
-    /// As the client named it, which need not be a name: see [`is_name`].
+    /// As the client named it, which need not be a [`FeedName`](super::FeedName).
     pub name: String,
     /// The source's id of the last event that the client has of it.
     pub last: Option<String>,
@@ -46,20 +47,6 @@ impl From<(String, Option<String>)> for Wanted {
     fn from((name, last): (String, Option<String>)) -> Self {
         Self { name, last }
     }
-}
-
-/// Whether a feed can have this name: a path of the same origin, with a query or none, as a
-/// request line has it. So it is ASCII without blanks, and has no fragment.
-///
-/// ```
-/// use sse_layer::mux::is_name;
-///
-/// assert!(is_name("/orders?of=EUR"));
-/// assert!(!is_name("orders") && !is_name("/a#b") && !is_name("/a b") && !is_name("/\n"));
-/// ```
-#[must_use]
-pub fn is_name(name: &str) -> bool {
-    name.starts_with('/') && name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#')
 }
 
 impl Request {
@@ -79,7 +66,7 @@ impl Request {
     /// # Errors
     ///
     /// For what is not such JSON.
-    pub fn of_json(json: &[u8]) -> Result<Self, serde_json::Error> {
+    pub fn of_json(json: &[u8]) -> Result<Self, JsonError> {
         #[derive(Deserialize)]
         struct Posted {
             feeds: Vec<Wanted>,
@@ -143,7 +130,7 @@ impl Request {
 /// let change = ChangeRequest::of_json(br#"{"add":[["/c",null]],"remove":["/a"]}"#)?;
 /// assert_eq!(change.add[0].name, "/c");
 /// assert_eq!(change.remove, ["/a"]);
-/// # Ok::<(), serde_json::Error>(())
+/// # Ok::<(), sse_layer::JsonError>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
@@ -162,8 +149,8 @@ impl ChangeRequest {
     /// # Errors
     ///
     /// For what is not such JSON.
-    pub fn of_json(json: &[u8]) -> Result<Self, serde_json::Error> {
-        serde_json::from_slice(json)
+    pub fn of_json(json: &[u8]) -> Result<Self, JsonError> {
+        Ok(serde_json::from_slice(json)?)
     }
 }
 

@@ -13,10 +13,10 @@ use tower_service::Service;
 
 use super::changing::{Change, Changing};
 use super::{
-    ChangeRequest, Feeds, MuxBody, MuxFuture, Request, Sid, Streams, Wanted, is_name,
+    ChangeRequest, FeedName, Feeds, MuxBody, MuxFuture, Request, Sid, Streams, Wanted,
     is_same_origin, wire,
 };
-use crate::feed::Feed;
+use crate::feed::{Feed, Notices};
 use crate::jitter::jitter;
 use crate::{LastEventId, head};
 
@@ -113,13 +113,16 @@ impl<F: Feeds> MuxService<F> {
         if request.feeds.len() > self.max_feeds {
             return bad("Too many feeds for one stream.\n");
         }
+        let Ok(place) = self.streams.enter(&parts.headers) else {
+            let text = "The stream cannot be given a name now.\n";
+            return refuse(StatusCode::SERVICE_UNAVAILABLE, text);
+        };
         let found: Vec<_> =
             request.feeds.iter().map(|wanted| self.find(&wanted.name, parts)).collect();
         let at = found.iter().flatten().next().map(|feed| feed.log().cursor());
         let resumed = at.is_some_and(|at| request.resumes(at.epoch));
         let at = at.filter(|at| request.is_live(at.epoch));
 
-        let place = self.streams.enter(&parts.headers);
         let mut begin = BytesMut::new();
         let retry = jitter(self.retry, RETRY_JITTER);
         wire::open(&mut begin, retry, &place.sid().to_string(), resumed, at);
@@ -127,7 +130,10 @@ impl<F: Feeds> MuxService<F> {
         for (wanted, found) in request.feeds.iter().zip(found) {
             stream.add(request, wanted, found, &mut begin);
         }
-        let mut response = Response::new(MuxBody::stream(begin.freeze(), stream));
+        let notices = Notices::default();
+        let body = MuxBody::stream(begin.freeze(), stream, notices.clone());
+        let mut response = Response::new(body);
+        response.extensions_mut().insert(notices);
         head::prepare(response.headers_mut(), Version::HTTP_11);
         response
     }
@@ -153,7 +159,8 @@ impl<F: Feeds> MuxService<F> {
     }
 
     fn find(&self, name: &str, parts: &Parts) -> Result<Feed, StatusCode> {
-        if is_name(name) { self.feeds.open(name, parts) } else { Err(StatusCode::BAD_REQUEST) }
+        let is_name = FeedName::try_from(name).is_ok();
+        if is_name { self.feeds.open(name, parts) } else { Err(StatusCode::BAD_REQUEST) }
     }
 }
 

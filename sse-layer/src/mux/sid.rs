@@ -1,7 +1,6 @@
 //! [`Sid`]: the name of a stream, which nobody else can guess.
 
 use std::fmt;
-use std::hash::{BuildHasher, RandomState};
 
 /// The name of a stream: 128 bits, written as 32 lower-case hexadecimal digits.
 ///
@@ -15,11 +14,11 @@ use std::hash::{BuildHasher, RandomState};
 pub struct Sid(u128);
 
 impl Sid {
-    /// A new one. Its bits are a keyed hash (SipHash); the key is the operating system's random
-    /// numbers, and different each time.
-    pub(super) fn random() -> Self {
-        let keyed = RandomState::new();
-        Self(u128::from(keyed.hash_one(0_u8)) << 64 | u128::from(keyed.hash_one(1_u8)))
+    /// A new one, of the operating system's random numbers. Fails if it has none.
+    pub(super) fn random() -> Result<Self, getrandom::Error> {
+        let mut bits = [0; 16];
+        getrandom::fill(&mut bits)?;
+        Ok(Self(u128::from_ne_bytes(bits)))
     }
 
     /// The one that a path ends with, if it ends with one.
@@ -51,7 +50,7 @@ mod tests {
 
     #[test]
     fn a_path_ends_with_exactly_one() {
-        let sid = Sid::random();
+        let sid = Sid::random().unwrap();
         for path in [format!("/.sse/mux/{sid}"), format!("/{sid}"), sid.to_string()] {
             assert_eq!(Sid::of_path(&path), Some(sid), "{path}");
         }

@@ -8,6 +8,7 @@ use std::task::{Context, Poll, ready};
 use bytes::{Bytes, BytesMut};
 use tokio::time::Instant;
 
+use super::FeedName;
 use super::wire::Encoder;
 use crate::feed::{Cursor, Entry, Item, Lag, Lagged, Reader, Start};
 
@@ -26,17 +27,18 @@ const MAX_PIECE: usize = 64 * 1024;
 /// use sse_layer::feed::{FeedOptions, Log, Start};
 /// use sse_layer::mux::MuxStream;
 ///
-/// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+/// # tokio::runtime::Runtime::new().unwrap().block_on(async {
 /// let prices = Log::new().feed(FeedOptions::default());
 /// let mut stream = MuxStream::new();
-/// stream.add("/prices", "", |reader| reader.subscribe(&prices, Start::Live));
+/// stream.add("/prices".try_into()?, "", |reader| reader.subscribe(&prices, Start::Live));
 /// prices.publish(Event::new().data("10.5"));
 /// let piece = stream.next().await;
 /// let text = String::from_utf8_lossy(&piece.bytes);
 /// assert!(text.starts_with("event: mux/feed\n") && text.contains("\n\nevent: /prices\nid: "));
 /// assert_eq!(piece.events, 1);
-/// # });
-/// # Ok::<(), std::io::Error>(())
+/// # Ok::<(), sse_layer::mux::InvalidFeedName>(())
+/// # })?;
+/// # Ok::<(), sse_layer::mux::InvalidFeedName>(())
 /// ```
 pub struct MuxStream {
     reader: Reader,
@@ -59,6 +61,8 @@ pub struct Piece {
     pub lagged: u64,
     /// When the newest event in it was published.
     pub published: Option<Instant>,
+    /// How many events the slow reader was spared in all of these.
+    pub missed: u64,
 }
 
 impl Piece {
@@ -76,12 +80,11 @@ impl MuxStream {
         Self { reader: Reader::new(Lag::default()), encoder: Encoder::new(), due: Vec::new() }
     }
 
-    /// Adds a feed under a name that [`is_name`](super::is_name) accepts. `subscribe` makes the
-    /// reader a reader of exactly that feed. `after` is what the client said to go on from, empty
+    /// Adds a feed under a name. `subscribe` makes the reader a reader of exactly that feed. `after` is what the client said to go on from, empty
     /// if nothing.
     pub fn add<T>(
         &mut self,
-        name: &str,
+        name: FeedName,
         after: &str,
         subscribe: impl FnOnce(&mut Reader) -> T,
     ) -> T {
@@ -97,7 +100,7 @@ impl MuxStream {
     /// That of `subscribe`, which must not have made the reader a reader of anything then.
     pub fn try_add<T, E>(
         &mut self,
-        name: &str,
+        name: FeedName,
         after: &str,
         subscribe: impl FnOnce(&mut Reader) -> Result<T, E>,
     ) -> Result<T, E> {
@@ -186,7 +189,10 @@ impl MuxStream {
                         piece.published = Some(entry.published());
                     }
                     Item::Gap { .. } => piece.gaps += 1,
-                    Item::Lagged { .. } => piece.lagged += 1,
+                    Item::Lagged { missed, .. } => {
+                        piece.lagged += 1;
+                        piece.missed += missed.count;
+                    }
                     Item::Status { .. } => {}
                 }
                 self.encoder.encode(&mut out, &item);

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
+use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
@@ -27,9 +28,9 @@ const MAX_WAITING: usize = 16;
 /// use http::HeaderMap;
 /// use sse_layer::mux::{Refused, Streams};
 ///
-/// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+/// # tokio::runtime::Runtime::new()?.block_on(async {
 /// let (streams, anybody) = (Streams::new(), HeaderMap::new());
-/// let mut place = streams.enter(&anybody);
+/// let mut place = streams.enter(&anybody)?;
 /// let sid = place.sid();
 /// streams.change(sid, &anybody, || "more").unwrap();
 /// assert_eq!(place.next().await, "more");
@@ -38,9 +39,8 @@ const MAX_WAITING: usize = 16;
 /// assert_eq!(streams.change(sid, &somebody, || "less"), Err(Refused::NotTheirs));
 /// drop(place);
 /// assert_eq!(streams.change(sid, &anybody, || "less"), Err(Refused::Unknown));
-/// # Ok::<(), http::header::InvalidHeaderValue>(())
-/// # })?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })
 /// ```
 pub struct Streams<C>(Arc<Shared<C>>);
 
@@ -105,12 +105,15 @@ impl<C> Streams<C> {
     }
 
     /// A new stream, for whoever sent a request with these header fields.
-    #[must_use]
-    pub fn enter(&self, headers: &HeaderMap) -> Place<C> {
+    ///
+    /// # Errors
+    ///
+    /// That of the operating system, if it has no random numbers to make a name of.
+    pub fn enter(&self, headers: &HeaderMap) -> io::Result<Place<C>> {
         let (sender, changes) = channel(MAX_WAITING);
-        let sid = Sid::random();
+        let sid = Sid::random()?;
         self.lock().insert(sid, (sender, self.client(headers)));
-        Place { streams: self.clone(), sid, changes }
+        Ok(Place { streams: self.clone(), sid, changes })
     }
 
     /// Sends a change to the stream of this name, for whoever sent a request with these header

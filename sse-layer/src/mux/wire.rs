@@ -6,6 +6,7 @@ use bytes::{BufMut, BytesMut};
 use serde::Serialize;
 use slab::Slab;
 
+use super::FeedName;
 use crate::feed::{Cursor, Item, Missed, Status};
 use crate::{Event, EventType};
 
@@ -82,7 +83,7 @@ pub fn bye() -> Event {
 /// let (mut reader, mut encoder) = (Reader::new(Lag::default()), Encoder::new());
 /// for (name, feed) in [("/orders", &orders), ("/prices", &prices)] {
 ///     reader.subscribe(feed, Start::Live);
-///     encoder.add(name, "");
+///     encoder.add(name.try_into()?, "");
 /// }
 /// prices.publish(Event::new().event("update".try_into()?).id(17.into()).data("10.5"));
 /// let cursor = log.cursor();
@@ -104,7 +105,7 @@ pub struct Encoder {
 
 #[derive(Clone, Debug)]
 struct Named {
-    name: String,
+    name: FeedName,
     /// What the client said to go on from.
     asked: String,
     /// The position of the last event that it has been sent.
@@ -119,23 +120,18 @@ impl Encoder {
         Self::default()
     }
 
-    /// Names the feed that the reader subscribes to next, which [`is_name`](super::is_name) must
-    /// accept, and returns the number that the reader gives to that feed. `after` is what the
-    /// client said to go on from, empty if nothing: it is told if there is a gap.
-    pub fn add(&mut self, name: impl Into<String>, after: impl Into<String>) -> usize {
-        self.names.insert(Named {
-            name: name.into(),
-            asked: after.into(),
-            last: None,
-            is_private: false,
-        })
+    /// Names the feed that the reader subscribes to next, and returns the number that the reader
+    /// gives to that feed. `after` is what the client said to go on from, empty if nothing: it is
+    /// told if there is a gap.
+    pub fn add(&mut self, name: FeedName, after: impl Into<String>) -> usize {
+        self.names.insert(Named { name, asked: after.into(), last: None, is_private: false })
     }
 
     /// Has the client told that a feed is private: opened for this stream alone, so that another
     /// reader of it would not hear the same.
     pub fn mark_private(&mut self, name: &str) {
         for (_, known) in &mut self.names {
-            known.is_private |= known.name == name;
+            known.is_private |= known.name.as_str() == name;
         }
     }
 
@@ -149,7 +145,7 @@ impl Encoder {
     /// The number that the reader knows the feed of this name by, if there is one.
     #[must_use]
     pub fn number(&self, name: &str) -> Option<usize> {
-        self.names.iter().find(|(_, known)| known.name == name).map(|(number, _)| number)
+        self.names.iter().find(|(_, known)| known.name.as_str() == name).map(|(number, _)| number)
     }
 
     /// Whether a feed has this name.
@@ -176,6 +172,7 @@ impl Encoder {
         let Some(Named { name, asked, last, is_private }) = self.names.get_mut(item.feed()) else {
             return;
         };
+        let name = name.as_str();
         match item {
             Item::Event { entry, .. } => {
                 *last = Some(entry.cursor());
@@ -273,8 +270,8 @@ mod tests {
 
     fn encoded(item: &Item) -> String {
         let mut encoder = Encoder::new();
-        encoder.add("/a", "8c1f02aa.7 x");
-        encoder.add("/b?q=1", "");
+        encoder.add(name("/a"), "8c1f02aa.7 x");
+        encoder.add(name("/b?q=1"), "");
         let mut out = BytesMut::new();
         encoder.encode(&mut out, item);
         String::from_utf8(out.to_vec()).unwrap()
@@ -282,6 +279,10 @@ mod tests {
 
     fn feed_state(data: &str) -> String {
         format!("event: mux/feed\ndata: {data}\n\n")
+    }
+
+    fn name(name: &str) -> FeedName {
+        name.try_into().unwrap()
     }
 
     #[test]
@@ -308,8 +309,8 @@ mod tests {
     #[test]
     fn a_private_feed_is_told_from_a_shared_one() {
         let mut encoder = Encoder::new();
-        encoder.add("/a", "");
-        encoder.add("/b", "");
+        encoder.add(name("/a"), "");
+        encoder.add(name("/b"), "");
         encoder.mark_private("/b");
         let mut out = BytesMut::new();
         for feed in [0, 1] {

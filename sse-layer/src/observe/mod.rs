@@ -71,7 +71,7 @@ pub trait Observe {
     /// the history of the [feed](crate::feed) that it reads.
     ///
     /// Told, like [`lag`](Self::lag), of responses that are made of a
-    /// [`FeedStream`](crate::feed::FeedStream).
+    /// [`FeedStream`](crate::feed::FeedStream) or are a [`MuxService`](crate::mux::MuxService)'s.
     fn gap(&mut self) {}
 
     /// The client was too slow for its [feed](crate::feed), and has been passed over for `missed`
@@ -142,7 +142,7 @@ pub enum CloseReason {
     Drained,
     /// It had lasted for as long [as it may](crate::SseLayer::max_lifetime).
     LifetimeOver,
-    /// The handler's body failed, or sent a block or record that is too long.
+    /// The handler's body failed or panicked, or sent a block or record that is too long.
     Failed,
 }
 

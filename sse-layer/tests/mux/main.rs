@@ -316,7 +316,7 @@ async fn under_the_layer_silence_is_filled_and_the_end_is_announced() {
     drain.start(Duration::ZERO);
     assert_eq!(stream.readable(), ("event: mux/bye\ndata: {}\n\n".to_owned(), true));
     drop(stream);
-    assert_eq!(*app.a.readers().borrow(), 0);
+    assert_eq!(app.a.readers().count(), 0);
 }
 
 /// Whoever reads nothing holds positions and no queue: what it is due is in the feeds' history.

@@ -45,7 +45,7 @@ impl Live {
         loop {
             seconds.tick().await;
             self.records.tick();
-            if *self.feed.readers().borrow() > 0 {
+            if self.feed.readers().count() > 0 {
                 self.feed.publish(Event::new().data(self.state()));
             }
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use sse_layer::feed::{Cursor, Epoch};
-use sse_layer::mux::{self, MuxStream, Wanted, is_name};
+use sse_layer::mux::{self, FeedName, MuxStream, Wanted};
 
 use super::Mux;
 use super::catch_ups::{CatchUps, Missing};
@@ -27,9 +27,7 @@ impl Mux {
         wanted: &Wanted,
     ) -> Result<(), u16> {
         let name = wanted.name.as_str();
-        if !is_name(name) {
-            return Err(400);
-        }
+        let feed_name = FeedName::try_from(name).map_err(|_| 400_u16)?;
         if stream.len() >= self.max_feeds {
             return Err(503);
         }
@@ -47,7 +45,7 @@ impl Mux {
         let epoch = self.feeds.log().cursor().epoch;
         let (start, last) = (asked.start(wanted, epoch), last_id(asked, wanted).as_bytes());
         let is_private = is_private(route, &request);
-        let joined = stream.try_add(name, asked.after(wanted, epoch), |reader| {
+        let joined = stream.try_add(feed_name, asked.after(wanted, epoch), |reader| {
             reader.set_lag(lag(route));
             if is_private {
                 return Ok(self.feeds.open_private(route, request.clone(), reader, start, last));
