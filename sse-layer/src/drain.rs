@@ -151,6 +151,10 @@ impl Shared {
     }
 }
 
+/// Of the standard library, so that callers need no clock of tokio's.
+#[expect(clippy::disallowed_types, reason = "only handed out")]
+type Deadline = std::time::Instant;
+
 /// One participant of a [`Drain`], which counts as active while this lives.
 #[must_use]
 pub struct Draining {
@@ -175,7 +179,7 @@ impl Draining {
     /// Resolves when it is this one's turn to end, and tells by when it must have ended.
     ///
     /// Cancel safe; needs a tokio runtime with timers.
-    pub async fn turn(&mut self) -> std::time::Instant {
+    pub async fn turn(&mut self) -> Deadline {
         std::future::poll_fn(|cx| self.poll_turn(cx)).await
     }
 
@@ -184,7 +188,7 @@ impl Draining {
     /// # Panics
     ///
     /// When the drain has begun, outside of a tokio runtime with timers.
-    pub fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<std::time::Instant> {
+    pub fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<Deadline> {
         if let Some(joined) = self.late {
             return Poll::Ready(joined.into_std());
         }
