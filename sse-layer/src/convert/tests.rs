@@ -173,3 +173,21 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn json_under_the_name_of_an_event_stream_waits_for_no_blank_line() {
+    let mut converter = Converter::within_event_stream(Framer::new());
+    converter.push("{\"a\":1}\n{\"a\":2}\n{\"a\"".into());
+    for expected in ["data: {\"a\":1}\n\n", "data: {\"a\":2}\n\n"] {
+        assert_eq!(converter.next_frame().unwrap().unwrap().bytes(), expected);
+    }
+    assert!(converter.next_frame().unwrap().is_none());
+    converter.push(":3}\n".into());
+    let mut rest = converter.next_frame().unwrap().unwrap().into_bytes().to_vec();
+    converter.push("data: x\n\ndata: y\nretry: 7\n".into());
+    converter.finish();
+    while let Some(frame) = converter.next_frame().unwrap() {
+        rest.extend_from_slice(frame.bytes());
+    }
+    assert_eq!(String::from_utf8(rest).unwrap(), "data: {\"a\":3}\n\ndata: x\n\nretry: 7\n\n");
+}
