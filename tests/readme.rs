@@ -27,6 +27,15 @@ fn arguments(begin: &str) -> Vec<String> {
     command.split(' ').skip(1).map(str::to_owned).collect()
 }
 
+/// There it is compiled.
+#[test]
+fn the_layers_example_is_that_of_its_own_readme() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../sse-layer/README.md");
+    let text = std::fs::read_to_string(path).expect("the layer's README");
+    let [example] = blocks("rust").try_into().expect("one example");
+    assert!(text.contains(&format!("```rust\n{example}```")), "{text}");
+}
+
 #[tokio::test]
 async fn the_configuration_is_right() {
     let folder = Folder::new();

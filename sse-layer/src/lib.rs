@@ -90,5 +90,5 @@ pub use stream::EventStream;
 
 /// What the README shows works as it is shown.
 #[cfg(all(doctest, feature = "axum"))]
-#[doc = include_str!("../../README.md")]
+#[doc = include_str!("../README.md")]
 struct Readme;

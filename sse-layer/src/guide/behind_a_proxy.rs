@@ -26,6 +26,7 @@
 //!     proxy_pass http://127.0.0.1:3000;
 //!     proxy_http_version 1.1;
 //!     proxy_set_header Connection "";
+//!     proxy_set_header Host $http_host;  # else multiplexing takes your own pages for another site's
 //!     gzip off;                       # it does not heed no-transform
 //!     error_page 502 504 = @drop;     # the server is away: let clients come back
 //! }

@@ -65,7 +65,7 @@
 //! | --- | --- | --- |
 //! | history, for who comes back | 1024 events, 4 MiB, 5 minutes, whichever is met first | [`HistoryLimits`](crate::feed::HistoryLimits) |
 //! | how far a reader may be behind | 256 events, 1 MiB, whichever is met first | [`Lag`](crate::feed::Lag) |
-//! | one that is further behind | its stream ends, and it comes back for the rest | [`LagPolicy`](crate::feed::LagPolicy) |
+//! | one whose place has left the history | its stream ends, and it comes back for the rest | [`LagPolicy`](crate::feed::LagPolicy) |
 //!
 //! **History.** Rings of 256 to 2000 events are what applications build for themselves; Nchan keeps
 //! 10 messages for an hour. Mercure's has no end, and fills the disk. The bytes are bounded as
@@ -75,7 +75,11 @@
 //!
 //! **Lag.** Centrifugo sends a client away at 1 MiB, Mercure at 1000 updates. A slow reader costs no
 //! memory here, since readers have a place in the history and no queue. The bound is there for
-//! the reader's sake: what it gets later than that is old news. The history is larger than the
+//! the reader's sake: what it gets later than that is old news. A client that asks for more after a
+//! pause still gets all that history has; only with [`Skip`](crate::feed::LagPolicy::Skip) and
+//! [`Conflate`](crate::feed::LagPolicy::Conflate) do the bounds count then. One that never asks
+//! again holds its place until its connection ends: set `TCP_USER_TIMEOUT` on the sockets, or a
+//! timeout for writing, where clients may stall on purpose. The history is larger than the
 //! lag, so that one who was sent away finds what he missed.
 //!
 //! # A multiplexed stream

@@ -40,7 +40,8 @@ const MAX_WAITING: usize = 16;
 /// drop(place);
 /// assert_eq!(streams.change(sid, &anybody, || "less"), Err(Refused::Unknown));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
-/// # })
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Streams<C>(Arc<Shared<C>>);
 
