@@ -1,14 +1,13 @@
 //! `resume = "origin"`: what a reader has missed and history no longer has, fetched by a request of
 //! its own.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use sse_layer::Frame;
 use sse_layer::feed::{CatchUp, Cursor, Entry, Reader, Start};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 
 use crate::batch::Batch;
@@ -18,26 +17,11 @@ use crate::origin::{Answer, Intake, Response};
 use crate::request::Request;
 use crate::source::for_clients;
 
-/// The most readers of one route that are caught up with at once. The others wait for their turn.
-const AT_ONCE: usize = 16;
-
 /// How long it may take, the waiting included, and then again until the reader has taken it all.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The silence after which an origin is believed to have sent all that it had.
 const QUIET: Duration = Duration::from_secs(1);
-
-/// Whose turn it is, by route.
-#[derive(Default)]
-pub(crate) struct Turns(Mutex<HashMap<String, Arc<Semaphore>>>);
-
-impl Turns {
-    fn of(&self, route: &Route) -> Arc<Semaphore> {
-        let mut turns = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let new = || Arc::new(Semaphore::new(AT_ONCE));
-        Arc::clone(turns.entry(route.name()).or_insert_with(new))
-    }
-}
 
 /// What a reader has missed, which it must be sent before anything else of the feed.
 pub(crate) struct Missed {

@@ -10,13 +10,13 @@ use http::HeaderValue;
 use sse_layer::feed::{Feed, FeedOptions, HistoryLimits, Log, Reader, Start, Status};
 use tokio::sync::{Notify, watch};
 
-use crate::catch_up::Turns;
 use crate::config::Route;
 use crate::origin::Origins;
 use crate::pace::{Amount, Pace};
 use crate::record::{Record, Records};
 use crate::request::{FeedKey, Request};
 use crate::source::{Forget, Opening, Source};
+use crate::turns::Turns;
 
 /// The feeds that are being read, or were a moment ago.
 #[derive(Clone)]

@@ -90,6 +90,7 @@ mod tls;
 mod told;
 mod trailing;
 mod tunnel;
+mod turns;
 mod visit;
 
 pub use self::origin::Probe;

@@ -3,17 +3,18 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
-use rustls::{
-    ClientConfig, DigitallySignedStruct, Error, SignatureScheme, SupportedProtocolVersion,
-};
-use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::crypto::ring;
+use rustls::{ClientConfig, SupportedProtocolVersion};
+use rustls_pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use self::anybody::Anybody;
 use super::within;
+
+#[path = "../../sse-proxy/src/origin/anybody.rs"]
+mod anybody;
 
 /// The versions of TLS that a client can insist on.
 pub(crate) type Version = &'static SupportedProtocolVersion;
@@ -43,7 +44,7 @@ impl Tls {
             .with_protocol_versions(&self.versions)
             .expect("versions that exist")
             .dangerous()
-            .with_custom_certificate_verifier(Arc::new(Whatever(provider)))
+            .with_custom_certificate_verifier(Arc::new(Anybody(provider)))
             .with_no_client_auth();
         config.alpn_protocols = self.protocols.iter().map(|it| it.as_bytes().to_vec()).collect();
         let name = ServerName::try_from(self.name).expect("a valid name");
@@ -53,46 +54,5 @@ impl Tls {
             TlsConnector::from(Arc::new(config)).connect(name, stream).await
         };
         within("a TLS handshake", connect).await.expect("a TLS connection")
-    }
-}
-
-/// Takes every certificate.
-#[derive(Debug)]
-struct Whatever(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for Whatever {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
-        verify_tls12_signature(message, certificate, signature, algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
-        verify_tls13_signature(message, certificate, signature, algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
     }
 }

@@ -1,5 +1,6 @@
 //! The way to an origin: connect, ask, and make sense of the answer.
 
+mod anybody;
 mod ask;
 mod bare;
 mod body;
