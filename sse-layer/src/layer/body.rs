@@ -30,7 +30,7 @@ pin_project! {
             #[pin]
             body: B,
         },
-        // The answer to a `HEAD` request, or to one that is refused. The stream itself is dropped.
+        // The answer to a `HEAD` request, to one that is refused, or of a layer around this one.
         None,
         Stream {
             #[pin]
@@ -50,6 +50,14 @@ impl<B> SseBody<B> {
 
     pub(super) const fn stream(stream: Sent<B>) -> Self {
         Self { kind: Kind::Stream { stream } }
+    }
+}
+
+/// An empty body, of which layers around this one make answers of their own, such as tower-http's
+/// `TimeoutLayer` and `CorsLayer`.
+impl<B> Default for SseBody<B> {
+    fn default() -> Self {
+        Self::none()
     }
 }
 

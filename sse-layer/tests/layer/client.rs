@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{Method, Request, Response};
 use http_body_util::{BodyExt, Empty};
 use hyper::body::Incoming;
 use hyper::client::conn::{http1, http2};
@@ -73,7 +73,15 @@ impl Client {
 
     /// The answer to `GET /` with these headers.
     pub(crate) async fn get(&mut self, headers: &[(&'static str, &str)]) -> Response<Incoming> {
-        let request = Request::get("http://x/");
+        self.ask(Method::GET, headers).await
+    }
+
+    pub(crate) async fn ask(
+        &mut self,
+        method: Method,
+        headers: &[(&'static str, &str)],
+    ) -> Response<Incoming> {
+        let request = Request::builder().method(method).uri("http://x/");
         let request =
             headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
         let request = request.body(Empty::new()).unwrap();

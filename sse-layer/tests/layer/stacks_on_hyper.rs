@@ -1,12 +1,13 @@
 //! The layer among others on hyper alone, over real connections of both versions of HTTP.
 
 use std::convert::Infallible;
-use std::future::ready;
+use std::future::{pending, ready};
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::{future::join, stream};
-use http::{HeaderMap, Request, StatusCode};
-use http_body_util::BodyExt;
+use http::{HeaderMap, Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt, Empty};
 use hyper::body::Incoming;
 use sse_layer::{Event, EventStream, KeepAlive, SseLayer};
 use tokio::sync::mpsc;
@@ -96,7 +97,7 @@ fn limit() -> TimeoutLayer {
 
 #[tokio::test]
 async fn a_stream_arrives_inside_of_compression() {
-    let layers = |handler| boxed(CompressionLayer::new().layer(boxed(sse().layer(handler))));
+    let layers = |handler| boxed(CompressionLayer::new().layer(sse().layer(handler)));
     assert_arrives(layers, NONE).await;
 }
 
@@ -108,7 +109,7 @@ async fn a_stream_arrives_outside_of_compression() {
 
 #[tokio::test]
 async fn a_stream_outlives_a_limit_on_the_time_to_answer_around_it() {
-    let layers = |handler| boxed(limit().layer(boxed(sse().layer(handler))));
+    let layers = |handler| boxed(limit().layer(sse().layer(handler)));
     assert_arrives(layers, BEYOND_LIMIT).await;
 }
 
@@ -132,7 +133,7 @@ async fn a_stream_arrives_outside_of_traces() {
 
 #[tokio::test]
 async fn a_stream_arrives_inside_of_rules_for_origins() {
-    let layers = |handler| boxed(CorsLayer::permissive().layer(boxed(sse().layer(handler))));
+    let layers = |handler| boxed(CorsLayer::permissive().layer(sse().layer(handler)));
     assert_eq!(assert_arrives(layers, NONE).await["access-control-allow-origin"], "*");
 }
 
@@ -163,7 +164,7 @@ async fn a_stream_arrives_as_the_innermost_of_all() {
             .layer(limit())
             .layer(CorsLayer::permissive())
             .layer(CompressionLayer::new());
-        boxed(layers.service(boxed(sse().layer(handler))))
+        boxed(layers.service(sse().layer(handler)))
     };
     assert_eq!(assert_arrives(layers, BEYOND_LIMIT).await["access-control-allow-origin"], "*");
 }
@@ -181,6 +182,33 @@ async fn a_stream_arrives_as_the_outermost_of_all() {
         boxed(layers.service(handler))
     };
     assert_eq!(assert_arrives(layers, BEYOND_LIMIT).await["access-control-allow-origin"], "*");
+}
+
+#[tokio::test]
+async fn layers_around_it_answer_with_an_empty_body_of_its_kind() {
+    let silent = || {
+        boxed(service_fn(|_: Request<Incoming>| {
+            pending::<Result<Response<Empty<Bytes>>, Infallible>>()
+        }))
+    };
+    let cases = [
+        (boxed(limit().layer(sse().layer(silent()))), Method::GET, StatusCode::GATEWAY_TIMEOUT),
+        (
+            boxed(CorsLayer::permissive().layer(sse().layer(silent()))),
+            Method::OPTIONS,
+            StatusCode::OK,
+        ),
+    ];
+    for (service, method, status) in cases {
+        let server = Server::start(service);
+        for protocol in PROTOCOLS {
+            let mut client = server.client(protocol).await;
+            let response = client.ask(method.clone(), &HEADERS);
+            let response = timeout(DEADLINE, response).await.expect("an answer");
+            assert_eq!(response.status(), status, "{protocol:?}");
+            assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "");
+        }
+    }
 }
 
 /// Asserts that the only place is taken until a stream's body ends, and is free then. Tower's own
