@@ -8,6 +8,7 @@ mod support;
 mod admin;
 mod balance;
 mod corpus;
+mod cors;
 mod curl;
 mod drain;
 mod fanout;

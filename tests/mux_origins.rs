@@ -126,7 +126,10 @@ async fn a_browser_that_asks_first_is_told_what_a_page_may_do() {
             assert_eq!(allowed.status, 204);
             assert_eq!(allowed.values("access-control-allow-origin"), [APP]);
             assert_eq!(allowed.values("access-control-allow-methods"), ["GET, POST"]);
-            assert_eq!(allowed.values("access-control-allow-headers"), ["content-type"]);
+            assert_eq!(
+                allowed.values("access-control-allow-headers"),
+                ["last-event-id, content-type"]
+            );
             assert_eq!(allowed.values("access-control-allow-credentials"), ["true"]);
             let other = preflight("https://else.example").await;
             assert!(other.values("access-control-allow-credentials").is_empty());

@@ -6,10 +6,15 @@ use http::header::{
     ACCESS_CONTROL_REQUEST_METHOD, AUTHORIZATION, COOKIE, ORIGIN, VARY,
 };
 use http::{HeaderMap, HeaderValue, Method};
+use pingora::protocols::http::ServerSession;
 use sse_layer::mux::is_same_origin;
 
+use crate::answer::Answer;
 use crate::config::{Cors, Route};
-use crate::request::Request;
+use crate::request::{LAST_EVENT_ID, Request};
+
+/// What an answer depends on.
+const BY_ORIGIN: HeaderValue = HeaderValue::from_static("Origin");
 
 /// How long a browser may remember what it was allowed, in seconds.
 const MAX_AGE: HeaderValue = HeaderValue::from_static("600");
@@ -49,7 +54,7 @@ pub(crate) fn permit<'a>(
     }
     let mut headers = HeaderMap::new();
     headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
-    headers.insert(VARY, HeaderValue::from_static("Origin"));
+    headers.insert(VARY, BY_ORIGIN);
     if credentials? {
         headers.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
     }
@@ -64,13 +69,54 @@ pub(crate) fn is_preflight(method: &Method, headers: &HeaderMap) -> bool {
 }
 
 /// Adds to a permission what may be asked with it: these methods, and whatever fields the browser
-/// wants to send.
-pub(crate) fn allow(permit: &mut HeaderMap, request: &HeaderMap, methods: &HeaderValue) {
-    permit.insert(ACCESS_CONTROL_ALLOW_METHODS, methods.clone());
-    permit.insert(ACCESS_CONTROL_MAX_AGE, MAX_AGE);
-    if let Some(fields) = request.get(ACCESS_CONTROL_REQUEST_HEADERS) {
-        permit.insert(ACCESS_CONTROL_ALLOW_HEADERS, fields.clone());
+/// wants to send, besides the one that a stream is resumed with.
+pub(crate) fn allow(permit: &mut HeaderMap, request: &HeaderMap, methods: HeaderValue) {
+    let mut fields = LAST_EVENT_ID.as_str().as_bytes().to_vec();
+    for asked in request.get_all(ACCESS_CONTROL_REQUEST_HEADERS) {
+        fields.extend_from_slice(b", ");
+        fields.extend_from_slice(asked.as_bytes());
     }
+    if let Ok(fields) = HeaderValue::from_bytes(&fields) {
+        permit.insert(ACCESS_CONTROL_ALLOW_HEADERS, fields);
+    }
+    permit.insert(ACCESS_CONTROL_ALLOW_METHODS, methods);
+    permit.insert(ACCESS_CONTROL_MAX_AGE, MAX_AGE);
+}
+
+/// Answers a browser that asks what a page may send to a route, which is anything that it asks for
+/// if the page is allowed at all. `None` if the route leaves that to its origin.
+pub(crate) async fn preflight(
+    session: &mut ServerSession,
+    route: &Route,
+    request: &Request,
+) -> Option<pingora::Result<()>> {
+    let cors = route.cors.as_ref()?;
+    let method = request.headers.get(ACCESS_CONTROL_REQUEST_METHOD)?;
+    let origin = request.headers.get(ORIGIN).filter(|_| request.method == Method::OPTIONS)?;
+    let (answer, permit) = match permit(std::iter::once(cors), origin) {
+        Some(mut permit) => {
+            allow(&mut permit, &request.headers, method.clone());
+            (Answer::new(204, ""), permit)
+        }
+        None => {
+            let vary = HeaderMap::from_iter([(VARY, BY_ORIGIN)]);
+            (Answer::new(403, "Pages of this origin may not ask this.\n"), vary)
+        }
+    };
+    Some(answer.write(session, permit).await)
+}
+
+/// Has a route's `cors`, if it has one, decide instead of the route's origin which pages may read
+/// an answer with these fields.
+pub(crate) fn decide(route: &Route, request: &Request, answer: &mut HeaderMap) {
+    let Some(cors) = &route.cors else { return };
+    answer.remove(ACCESS_CONTROL_ALLOW_ORIGIN);
+    answer.remove(ACCESS_CONTROL_ALLOW_CREDENTIALS);
+    let permit = request.headers.get(ORIGIN).and_then(|it| permit(std::iter::once(cors), it));
+    for (name, value) in permit.iter().flatten().filter(|(name, _)| **name != VARY) {
+        answer.insert(name, value.clone());
+    }
+    answer.append(VARY, BY_ORIGIN);
 }
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ use crate::mux::is_private;
 use crate::places::{Places, TOO_MANY_STREAMS};
 use crate::request::Request;
 use crate::session::{respond, take};
-use crate::{plain, posts, relay, shared, tunnel};
+use crate::{cors, plain, posts, relay, shared, tunnel};
 
 /// Sends every request of a listener where it belongs.
 pub(crate) struct Front {
@@ -126,6 +126,10 @@ impl Front {
             respond(*session, 404, "No route is configured for this path.\n").await?;
             return Ok(None);
         };
+        if let Some(answered) = cors::preflight(&mut session, &route, &request).await {
+            answered?;
+            return reuse(session).await;
+        }
         let draining = places.drain.join();
         if let Some(protocol) = protocol
             && !has_body

@@ -13,6 +13,7 @@ use crate::batch::Batch;
 use crate::client::Client;
 use crate::config::{OnOriginError, Retry, Route};
 use crate::connection::Connection;
+use crate::cors;
 use crate::downstream::{Downstream, End, KEEP_ALIVE, jitter};
 use crate::feeds::Feeds;
 use crate::limits::Seat;
@@ -33,9 +34,10 @@ pub(crate) fn is_held(route: &Route, request: &Request) -> bool {
 }
 
 /// Whether a held client may be answered before its origin has been heard. A page of another site
-/// may read the stream only if the origin says so; its client is cut off instead, and comes back.
-pub(crate) fn may_begin_early(request: &Request) -> bool {
-    !request.headers.contains_key(ORIGIN)
+/// may read the stream only if the origin says so, unless the route does; otherwise its client is
+/// cut off instead, and comes back.
+pub(crate) fn may_begin_early(route: &Route, request: &Request) -> bool {
+    route.cors.is_some() || !request.headers.contains_key(ORIGIN)
 }
 
 /// How long the head for a held client waits for that of the origin: as long as there may be
@@ -50,6 +52,13 @@ pub(crate) fn headers() -> HeaderMap {
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache, no-store, no-transform"));
     headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
+    headers
+}
+
+/// The same, for the client that sent this request.
+pub(crate) fn early_headers(route: &Route, request: &Request) -> HeaderMap {
+    let mut headers = headers();
+    cors::decide(route, request, &mut headers);
     headers
 }
 
@@ -81,7 +90,7 @@ pub(crate) async fn serve(
     let last_event_id = request.headers.remove(LAST_EVENT_ID);
     let last_event_id = last_event_id.map(|id| Bytes::copy_from_slice(id.as_bytes()));
     let last_event_id = last_event_id.unwrap_or_default();
-    let may_begin_early = may_begin_early(&request);
+    let may_begin_early = may_begin_early(&route, &request);
     let held = Held { feeds, route, request };
     let mut asking = Box::pin(held.ask(&last_event_id));
     let first = tokio::select! {
@@ -102,7 +111,7 @@ pub(crate) async fn serve(
             client.fail(request).await?;
             return Ok(None);
         }
-        first => (first, headers(), early_begin(route)),
+        first => (first, early_headers(route, request), early_begin(route)),
     };
     let recorded = held.feeds.records().open(route, request, None);
     let record = recorded.record();

@@ -47,6 +47,7 @@
 //! sessions and errors. `hub`, `feeds`, `source` and all below them know nothing of it.
 
 mod admin;
+mod answer;
 mod ask;
 mod batch;
 mod catch_up;

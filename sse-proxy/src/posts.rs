@@ -13,7 +13,7 @@ use crate::config::{Commit, Retry, Route, Stream};
 use crate::connection::Connection;
 use crate::downstream::{Downstream, End, KEEP_ALIVE};
 use crate::feeds::Feeds;
-use crate::hold::headers;
+use crate::hold::early_headers;
 use crate::origin::{Answer, Ask, OriginError, Response, Upload};
 use crate::places::{Places, TOO_MANY_STREAMS};
 use crate::plain;
@@ -103,8 +103,14 @@ async fn serve_early(
     }
     let (sending, upload) = Sending::begin(&mut session);
     let silence = route.keep_alive;
-    let downstream =
-        Downstream::open_both_ways(session, sending, &headers(), silence, seat).await?;
+    let downstream = Downstream::open_both_ways(
+        session,
+        sending,
+        &early_headers(&route, &request),
+        silence,
+        seat,
+    )
+    .await?;
     let feeds = places.feeds.clone();
     let relay = Relay::new(downstream, &feeds, Arc::clone(&route), &request, false);
     Ok(answer_early(relay, feeds, route, request, upload).await)

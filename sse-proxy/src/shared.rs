@@ -15,7 +15,7 @@ use crate::config::{Retry, Route};
 use crate::connection::Connection;
 use crate::downstream::{Downstream, End, KEEP_ALIVE, jitter};
 use crate::feeds::{Feeds, Joined, start_after};
-use crate::hold::{self, early_begin, is_held, may_begin_early, patience};
+use crate::hold::{self, early_begin, early_headers, is_held, may_begin_early, patience};
 use crate::http1::Http1;
 use crate::hub::{From, Hub, Io, Newcomer};
 use crate::limits::Seat;
@@ -46,7 +46,7 @@ pub(crate) async fn serve(
         Box::pin(client.respond(503, "This route has as many feeds open as it may.\n")).await?;
         return Ok(None);
     };
-    let may_begin_early = is_held(&route, &request) && may_begin_early(&request);
+    let may_begin_early = is_held(&route, &request) && may_begin_early(&route, &request);
     let opened = async {
         if may_begin_early {
             joined.opened_soon(patience(&route)).await
@@ -73,7 +73,7 @@ pub(crate) async fn serve(
             None => return Box::pin(relay::serve(client, feeds, hub, route, request, seat)).await,
         },
         Opening::Failed | Opening::Pending if may_begin_early => {
-            (Arc::new(hold::headers()), Some(early_begin(&route)))
+            (Arc::new(early_headers(&route, &request)), Some(early_begin(&route)))
         }
         Opening::Failed | Opening::Pending => {
             Box::pin(client.fail(&request)).await?;

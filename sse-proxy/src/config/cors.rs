@@ -2,8 +2,10 @@
 
 use serde::{Deserialize, Deserializer};
 
-/// Which other sites' pages may name a route in a mux request. For requests to the route itself,
-/// what its origin says holds.
+/// Which other sites' pages may use a route, by itself or in a mux request. It holds whatever the
+/// route's origin says: preflights are answered here, with leave for any method and field. Without
+/// it the origin's word holds for the route itself, and no page of another site may name it in a mux
+/// request.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]

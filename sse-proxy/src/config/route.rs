@@ -74,7 +74,8 @@ pub struct Route {
     /// The most feeds at once. Default: 10000.
     #[serde(default = "ten_thousand")]
     pub max_feeds: usize,
-    /// Which other sites' pages may name the route in a mux request. Default: none.
+    /// Which other sites' pages may use the route. Default: what its origin says, and none in a mux
+    /// request.
     #[serde(default)]
     pub cors: Option<Cors>,
     /// The most requests under way to the origin at once, each of which is a connection of HTTP/1

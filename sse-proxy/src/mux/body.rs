@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use pingora::protocols::http::ServerSession;
 
-use super::answer::Answer;
+use crate::answer::Answer;
 
 /// The largest body: some thousand names.
 const MOST: usize = 64 << 10;

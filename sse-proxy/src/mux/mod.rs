@@ -3,7 +3,6 @@
 //! What is asked for and how it is written is sse-layer's; this serves the requests, and finds the
 //! feeds.
 
-mod answer;
 mod body;
 mod catch_ups;
 mod join;
@@ -21,12 +20,12 @@ use http::{HeaderMap, Method};
 use pingora::protocols::http::ServerSession;
 use sse_layer::mux::{self, ChangeRequest, Refused, Sid, Streams};
 
-use self::answer::Answer;
 pub(crate) use self::join::is_private;
 pub(crate) use self::page::Part;
 use self::shown::Shown;
 use self::stream::Change;
 pub(crate) use self::stream::Changing;
+use crate::answer::Answer;
 use crate::client::Client;
 use crate::config::Config;
 use crate::downstream::Downstream;
@@ -35,6 +34,9 @@ use crate::limits::Seat;
 use crate::request::{LAST_EVENT_ID, Request};
 use crate::router::Router;
 use crate::{cors, hold};
+
+/// What pages of other sites may send it.
+const SENT: HeaderValue = HeaderValue::from_static("GET, POST");
 
 /// What the endpoint answers to.
 const OPENED_BY: HeaderValue = HeaderValue::from_static("GET, POST, OPTIONS");
@@ -96,7 +98,7 @@ impl Mux {
         session: &mut ServerSession,
         request: Request,
     ) -> pingora::Result<Option<Opened>> {
-        let Some(permit) = self.permit(&request) else {
+        let Some(mut permit) = self.permit(&request) else {
             let text = "Pages of this origin may not open streams here.\n";
             Answer::new(403, text).write(session, HeaderMap::new()).await?;
             return Ok(None);
@@ -104,7 +106,8 @@ impl Mux {
         let method = session.req_header().method.clone();
         let answered = match Sid::of_path(&request.path) {
             _ if cors::is_preflight(&method, &request.headers) => {
-                return answer::preflight(session, permit, &request.headers).await.map(|()| None);
+                cors::allow(&mut permit, &request.headers, SENT);
+                Ok(())
             }
             None if *request.path != *self.path => Err(Refused::Unknown.into()),
             None => match self.open(session, &method, request).await {

@@ -4,7 +4,7 @@ use http::header::{ALLOW, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method};
 use pingora::protocols::http::ServerSession;
 
-use super::answer::Answer;
+use crate::answer::Answer;
 
 /// The page may ask nobody but us.
 const POLICY: HeaderValue =

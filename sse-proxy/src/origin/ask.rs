@@ -18,7 +18,7 @@ use crate::router::upstream_path;
 /// A request as an origin gets it, but for its body.
 pub(crate) struct Ask<'a> {
     method: Method,
-    request: &'a Request,
+    pub(super) request: &'a Request,
     headers: HeaderMap,
     /// What the connection is to become.
     pub(super) upgrade: Option<HeaderValue>,

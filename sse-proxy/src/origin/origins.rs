@@ -19,6 +19,7 @@ use super::response::{Lease, Response};
 use super::upload::{Progress, Upload};
 use super::wire::Wire;
 use crate::config::{Host, PathPattern, Route};
+use crate::cors;
 use crate::reload::differs;
 use crate::request::Request;
 use crate::start::StartError;
@@ -122,7 +123,9 @@ impl Origins {
                         }
                         connection => exchange(route, member, connection, is_used, ask, body).await,
                     };
-                    return answer.map(|answer| answer.holding(room));
+                    let mut answer = answer?.holding(room);
+                    cors::decide(route, ask.request, &mut answer.headers);
+                    return Ok(answer);
                 }
                 Err(error) => failure = Some(error),
             }

@@ -1,4 +1,4 @@
-//! [`Answer`]: what a mux request is answered that opens no stream.
+//! [`Answer`]: what is answered here, and not by an origin.
 
 use bytes::Bytes;
 use http::header::{
@@ -8,28 +8,26 @@ use pingora::http::ResponseHeader;
 use pingora::protocols::http::ServerSession;
 use sse_layer::mux::Refused;
 
-use crate::cors;
-
 /// A status, perhaps one more field, and a line of text or, where that is empty, no body.
 #[derive(Debug)]
-pub(super) struct Answer {
+pub(crate) struct Answer {
     status: u16,
     text: &'static str,
     field: Option<(HeaderName, HeaderValue)>,
 }
 
 impl Answer {
-    pub(super) const fn new(status: u16, text: &'static str) -> Self {
+    pub(crate) const fn new(status: u16, text: &'static str) -> Self {
         Self { status, text, field: None }
     }
 
-    pub(super) fn with(self, name: HeaderName, value: HeaderValue) -> Self {
+    pub(crate) fn with(self, name: HeaderName, value: HeaderValue) -> Self {
         Self { field: Some((name, value)), ..self }
     }
 
     /// Writes the answer, with more fields. The client's connection can serve another request,
     /// unless something of this one is left unread.
-    pub(super) async fn write(
+    pub(crate) async fn write(
         self,
         session: &mut ServerSession,
         fields: HeaderMap,
@@ -57,14 +55,4 @@ impl From<Refused> for Answer {
     fn from(refused: Refused) -> Self {
         Self::new(refused.status().as_u16(), refused.text())
     }
-}
-
-/// Answers a browser that asks what a page of another site may ask.
-pub(super) async fn preflight(
-    session: &mut ServerSession,
-    mut permit: HeaderMap,
-    request: &HeaderMap,
-) -> pingora::Result<()> {
-    cors::allow(&mut permit, request, &HeaderValue::from_static("GET, POST"));
-    Answer::new(204, "").write(session, permit).await
 }
