@@ -10,7 +10,10 @@ use crate::observe::CloseReason;
 /// When a stream that does not end by itself must end: in its turn of a drain, or when its
 /// lifetime is over.
 #[derive(Debug)]
-pub(super) struct Ending {
+pub(super) struct Ending(Option<Box<Inner>>);
+
+#[derive(Debug)]
+struct Inner {
     draining: Option<Draining>,
     life: Option<Life>,
     /// The clock for what is left after the turn, once it is needed.
@@ -41,26 +44,31 @@ impl Ending {
             let sleep = Box::pin(sleep_until(now + lifetime.mul_f64(share)));
             Life { sleep, end: now + lifetime }
         });
-        Self { draining, life, deadline: None }
+        // Most streams have neither, and need no memory for it.
+        let is_set = draining.is_some() || life.is_some();
+        Self(is_set.then(|| Box::new(Inner { draining, life, deadline: None })))
     }
 
     /// Whether it is time to end. Wakes the task when that changes.
     pub(super) fn poll_due(&mut self, cx: &mut Context<'_>) -> Option<Due> {
-        if let Some(draining) = &mut self.draining {
+        let inner = self.0.as_mut()?;
+        if let Some(draining) = &mut inner.draining {
             if let Poll::Ready(deadline) = draining.poll_turn(cx) {
                 let deadline = deadline.into();
                 return Some(Due { reason: CloseReason::Drained, deadline });
             }
         }
-        let life = self.life.as_mut()?;
+        let life = inner.life.as_mut()?;
         let is_over = life.sleep.as_mut().poll(cx).is_ready();
         is_over.then_some(Due { reason: CloseReason::LifetimeOver, deadline: life.end })
     }
 
     /// Ready when what is `due` cannot wait any longer.
     pub(super) fn poll_deadline(&mut self, due: Due, cx: &mut Context<'_>) -> Poll<()> {
+        // What is due is so because of what there is.
+        let Some(inner) = &mut self.0 else { return Poll::Ready(()) };
         let new = || Box::pin(sleep_until(due.deadline));
-        let sleep = self.deadline.get_or_insert_with(new);
+        let sleep = inner.deadline.get_or_insert_with(new);
         if sleep.deadline() != due.deadline {
             sleep.as_mut().reset(due.deadline);
         }

@@ -94,6 +94,7 @@
 
 mod answer;
 mod body;
+mod bom;
 mod count;
 #[cfg(feature = "compress")]
 mod encoded;
@@ -101,7 +102,7 @@ mod ending;
 mod future;
 #[expect(clippy::module_inception, reason = "the file of the layer itself, among its parts")]
 mod layer;
-mod place;
+mod position;
 mod reading;
 mod request;
 mod service;

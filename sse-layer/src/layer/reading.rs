@@ -1,6 +1,6 @@
 use bytes::{Bytes, BytesMut};
 
-use super::place::Start;
+use super::bom::Bom;
 use crate::convert::{Converter, TooLong};
 use crate::{Frame, Framer};
 
@@ -8,11 +8,11 @@ use crate::{Frame, Framer};
 #[derive(Debug)]
 pub(super) enum Reading {
     /// As they are, but for a byte order mark at the start.
-    AsIs { start: Start, data: Option<Bytes> },
+    AsIs { bom: Bom, data: Option<Bytes> },
     /// Block by block, mended.
     Mended { framer: Box<Framer>, has_ended: bool },
     /// Record by record, without a byte order mark at the start.
-    Converted { start: Start, converter: Box<Converter> },
+    Converted { bom: Bom, converter: Box<Converter> },
 }
 
 /// Frames that are ready together leave together; the one that crosses this size is still taken.
@@ -20,12 +20,12 @@ const MAX_BATCH_BYTES: usize = 64 * 1024;
 
 impl Reading {
     pub(super) const fn as_is() -> Self {
-        Self::AsIs { start: Start::new(), data: None }
+        Self::AsIs { bom: Bom::new(), data: None }
     }
 
     /// Bytes that are not those of an event stream, but of a coding of one.
     pub(super) const fn opaque() -> Self {
-        Self::AsIs { start: Start::Past, data: None }
+        Self::AsIs { bom: Bom::Past, data: None }
     }
 
     pub(super) fn mended(framer: Framer) -> Self {
@@ -33,15 +33,15 @@ impl Reading {
     }
 
     pub(super) fn converted(converter: Converter) -> Self {
-        Self::Converted { start: Start::new(), converter: Box::new(converter) }
+        Self::Converted { bom: Bom::new(), converter: Box::new(converter) }
     }
 
     /// Takes the next bytes. What came before must have been taken out.
     pub(super) fn push(&mut self, bytes: Bytes) {
         match self {
-            Self::AsIs { start, data } => *data = Some(start.strip(bytes)),
+            Self::AsIs { bom, data } => *data = Some(bom.strip(bytes)),
             Self::Mended { framer, .. } => framer.push(bytes),
-            Self::Converted { start, converter } => converter.push(start.strip(bytes)),
+            Self::Converted { bom, converter } => converter.push(bom.strip(bytes)),
         }
     }
 

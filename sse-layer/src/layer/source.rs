@@ -17,7 +17,7 @@ pin_project! {
         body: Option<B>,
         reading: Reading,
         // Those that came, until what was read before them has been handed on.
-        trailers: Option<Frame<Bytes>>,
+        trailers: Option<Box<Frame<Bytes>>>,
     }
 }
 
@@ -60,7 +60,7 @@ impl<B: Body> Source<B> {
                 }
             }
             if let Some(trailers) = this.trailers.take() {
-                return Poll::Ready(Some(Ok(Piece::Trailers(trailers))));
+                return Poll::Ready(Some(Ok(Piece::Trailers(*trailers))));
             }
             let Some(body) = this.body.as_mut().as_pin_mut() else {
                 return Poll::Ready(None);
@@ -69,7 +69,7 @@ impl<B: Body> Source<B> {
                 Some(Ok(data)) => this.reading.push(data),
                 Some(Err(trailers)) => {
                     this.reading.finish();
-                    *this.trailers = Some(trailers);
+                    *this.trailers = Some(Box::new(trailers));
                 }
                 None => {
                     this.reading.finish();

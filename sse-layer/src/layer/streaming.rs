@@ -1,3 +1,4 @@
+use std::mem;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -9,7 +10,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::SseLayer;
 use super::ending::Ending;
-use super::place::Place;
+use super::position::Position;
 use super::reading::Reading;
 use super::source::{Piece, Source};
 use super::watched::Watched;
@@ -23,12 +24,11 @@ pin_project! {
     pub(super) struct Streaming<B> {
         #[pin]
         source: Source<B>,
-        // The first bytes, until they are sent.
-        opening: Option<Bytes>,
-        place: Place,
+        // Whether the first bytes have been sent.
+        is_open: bool,
+        position: Position,
         // Whether nothing can be put between the bytes: they are those of a coding.
         is_opaque: bool,
-        #[pin]
         silence: Option<Silence>,
         ending: Ending,
         has_ended: bool,
@@ -48,8 +48,8 @@ impl<B> Streaming<B> {
     ) -> Self {
         Self {
             source: Source::new(body, reading),
-            opening: Some(layer.opening()),
-            place: Place::default(),
+            is_open: false,
+            position: Position::default(),
             is_opaque: false,
             silence: layer.comments().silence(),
             ending: layer.ending(),
@@ -69,8 +69,8 @@ impl<B> Streaming<B> {
     ) -> Self {
         Self {
             source: Source::new(body, Reading::opaque()),
-            opening: None,
-            place: Place::default(),
+            is_open: true,
+            position: Position::default(),
             is_opaque: true,
             silence: None,
             ending: layer.ending(),
@@ -102,7 +102,8 @@ impl<B: Body> Body for Streaming<B> {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         let this = self.as_mut().project();
-        if let Some(opening) = this.opening.take() {
+        if !mem::replace(this.is_open, true) {
+            let opening = this.layer.opening();
             this.watched.added(&opening);
             return Poll::Ready(Some(Ok(Frame::data(opening))));
         }
@@ -114,10 +115,14 @@ impl<B: Body> Body for Streaming<B> {
         if let Some(due) = due {
             let last = if *this.is_opaque {
                 Some(Bytes::new())
-            } else if this.place.is_block_end() {
+            } else if this.position.is_block_end() {
                 Some(this.layer.last_frames())
             } else if this.ending.poll_deadline(due, cx).is_ready() {
-                Some(if this.place.is_line_end() { this.layer.retry_line() } else { Bytes::new() })
+                Some(if this.position.is_line_end() {
+                    this.layer.retry_line()
+                } else {
+                    Bytes::new()
+                })
             } else {
                 None
             };
@@ -131,10 +136,10 @@ impl<B: Body> Body for Streaming<B> {
                 let this = self.project();
                 if due.is_some() {
                     // Mid-block, or it would have ended above: what follows the block is not sent.
-                    data.truncate(this.place.block_end_in(&data).unwrap_or(data.len()));
+                    data.truncate(this.position.block_end_in(&data).unwrap_or(data.len()));
                 }
-                *this.place = this.place.after(&data);
-                if let Some(silence) = this.silence.as_pin_mut() {
+                *this.position = this.position.after(&data);
+                if let Some(silence) = this.silence {
                     silence.broken();
                 }
                 this.watched.sent(&data);
@@ -160,13 +165,13 @@ impl<B: Body> Body for Streaming<B> {
         }
 
         let this = self.project();
-        let Some(silence) = this.silence.as_pin_mut() else { return Poll::Pending };
+        let Some(silence) = this.silence else { return Poll::Pending };
         let keep_alive = this.layer.comments();
-        let comment = match this.place {
-            Place::BetweenBlocks => keep_alive.block(),
-            Place::InBlock => keep_alive.lines(),
-            // The place changes only with the body, which wakes us when it does.
-            Place::AfterCr { .. } | Place::InLine => return Poll::Pending,
+        let comment = match this.position {
+            Position::BetweenBlocks => keep_alive.block(),
+            Position::InBlock => keep_alive.lines(),
+            // That changes only with the body, which wakes us when it does.
+            Position::AfterCr { .. } | Position::InLine => return Poll::Pending,
         };
         silence.poll_over(cx).map(|()| {
             this.watched.keep_alive(&comment);
@@ -175,6 +180,6 @@ impl<B: Body> Body for Streaming<B> {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.opening.is_none() && (self.has_ended || self.source.is_end_stream())
+        self.is_open && (self.has_ended || self.source.is_end_stream())
     }
 }
