@@ -39,5 +39,6 @@ mod shared;
 mod sharing;
 mod slow;
 mod smuggling;
+mod soak;
 mod transparency;
 mod upstreams;

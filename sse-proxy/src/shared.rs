@@ -70,6 +70,10 @@ pub(crate) async fn serve(
             None if is_held(&route, &request) => {
                 return Box::pin(hold::serve(client, feeds, route, request, seat)).await;
             }
+            // An origin that fails is not asked by all who wait for it.
+            None if request.wants_events() && !refusal.status.is_success() => {
+                return Box::pin(plain::pass_to(client, refusal.head())).await;
+            }
             None => return Box::pin(relay::serve(client, feeds, hub, route, request, seat)).await,
         },
         Opening::Failed | Opening::Pending if may_begin_early => {

@@ -33,10 +33,11 @@ pub(crate) enum Opening {
     Failed,
 }
 
-/// An origin's answer that is not a stream. The first who takes it passes it on; the others have
-/// to ask for themselves.
+/// An origin's answer that is not a stream. The first who takes it passes it on; the others may
+/// have its head, or ask for themselves.
 pub(crate) struct Refusal {
     pub(crate) status: StatusCode,
+    headers: HeaderMap,
     answer: Mutex<Option<Response>>,
 }
 
@@ -44,11 +45,17 @@ impl Refusal {
     fn new(mut answer: Response) -> Self {
         // It was not asked for on behalf of one client.
         answer.headers.remove(SET_COOKIE);
-        Self { status: answer.status, answer: Mutex::new(Some(answer)) }
+        let (status, headers) = (answer.status, answer.headers.clone());
+        Self { status, headers, answer: Mutex::new(Some(answer)) }
     }
 
     pub(crate) fn take(&self) -> Option<Response> {
         self.answer.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// The same without its body.
+    pub(crate) fn head(&self) -> Response {
+        Response::without_body(self.status, self.headers.clone())
     }
 }
 
@@ -156,12 +163,13 @@ impl Source {
         reconnect.opened();
         self.feed.set_status(Status::Open);
         self.open(head);
+        let mut has_new = false;
         while let Some(chunk) = response.chunk().await? {
             intake.push(chunk);
-            self.publish(&mut intake, reconnect).await?;
+            self.publish(&mut intake, reconnect, &mut has_new).await?;
         }
         intake.finish(response.is_delimited());
-        self.publish(&mut intake, reconnect).await?;
+        self.publish(&mut intake, reconnect, &mut has_new).await?;
         Ok(Ended::ForNow("the origin ended the stream".to_owned()))
     }
 
@@ -171,10 +179,15 @@ impl Source {
 
     /// Publishes the frames that have come. If they are many, the readers have a chance to take
     /// some before the rest follows: a burst of its origin makes no reader a slow one.
+    ///
+    /// `has_new`: there has been an event that was new. What an origin begins with may be what it has
+    /// sent before, as where it goes on with the last event instead of after it, or does not know
+    /// of ids at all: that is for nobody.
     async fn publish(
         &self,
         intake: &mut Intake,
         reconnect: &mut Reconnect<'_>,
+        has_new: &mut bool,
     ) -> Result<(), OriginError> {
         let mut published = 0;
         while let Some(frame) = intake.next_frame()? {
@@ -182,6 +195,12 @@ impl Source {
                 reconnect.is_good();
             }
             let frame = for_clients(&self.route, frame);
+            if !*has_new && frame.has_data() {
+                *has_new = !self.feed.has(frame.clone());
+                if !*has_new {
+                    continue;
+                }
+            }
             self.pace.publish(frame.bytes().len());
             self.feed.publish(frame);
             published += 1;

@@ -241,6 +241,18 @@ impl History {
         })
     }
 
+    /// Whether an event that the source has sent is one that it has sent before: the only one with
+    /// this id, and what it says is the same.
+    pub(super) fn has(&self, frame: &Frame) -> bool {
+        let Some(id) = frame.id().filter(|id| !id.is_empty()) else { return false };
+        let of_id = self.entries.iter().filter(|entry| entry.id == id);
+        let mut of_id = of_id.filter(|entry| entry.frame().has_data());
+        match (of_id.next(), of_id.next()) {
+            (Some(entry), None) => says_the_same(entry.frame(), frame),
+            _ => false,
+        }
+    }
+
     /// All entries, oldest first.
     pub(super) fn entries(&self) -> impl ExactSizeIterator<Item = &Arc<Entry>> {
         self.entries.iter()

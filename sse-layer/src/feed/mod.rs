@@ -209,6 +209,26 @@ impl Feed {
         self.wake();
     }
 
+    /// Whether the feed's history has this very event: the only one with its id, with the same type
+    /// and data. An event without an id is never the same as another.
+    ///
+    /// A source that was asked to go on after the last event may begin with some that it has sent
+    /// before. They are to be published as long as they say something new:
+    ///
+    /// ```
+    /// use sse_layer::Event;
+    /// use sse_layer::feed::{FeedOptions, Log};
+    ///
+    /// let news = Log::new().feed(FeedOptions::default());
+    /// news.publish(Event::new().id(7.into()).data("one"));
+    /// assert!(news.has(Event::new().id(7.into()).data("one")));
+    /// assert!(!news.has(Event::new().id(7.into()).data("another")));
+    /// ```
+    #[must_use]
+    pub fn has(&self, frame: impl Into<Frame>) -> bool {
+        lock(&self.0.state).history.has(&frame.into())
+    }
+
     /// The feed as a response: what came after the last event that the client has, then each
     /// event as it is published, until the feed is [closed](Self::close).
     ///

@@ -75,6 +75,20 @@ fn a_source_that_numbers_only_its_checkpoints_is_resumed_from_there() {
 }
 
 #[test]
+fn an_event_that_comes_again_is_known_by_its_id_and_what_it_says() {
+    let feed = Log::new().feed(FeedOptions::default());
+    let event = |id: u64, data: &'static str| Event::new().id(id.into()).data(data);
+    feed.publish(event(1, "a"));
+    feed.publish(event(2, "b"));
+    feed.publish(Event::new().retry(Duration::from_secs(1)));
+    assert!(feed.has(event(1, "a")) && feed.has(event(2, "b")));
+    assert!(!feed.has(event(2, "a")) && !feed.has(event(3, "a")), "another event");
+    assert!(!feed.has(Event::new().data("b")), "without an id it may be one more of the kind");
+    feed.publish(event(2, "c"));
+    assert!(!feed.has(event(2, "b")), "an id that several events have tells nothing");
+}
+
+#[test]
 fn what_changes_nothing_is_not_kept() {
     let feed = Log::new().feed(FeedOptions::default());
     let before = feed.0.log.cursor();

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
-use http::{HeaderMap, StatusCode, Version};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
+use http::{HeaderMap, HeaderValue, StatusCode, Version};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 use hyper::upgrade::{OnUpgrade, Upgraded};
@@ -119,6 +119,17 @@ impl Response {
     pub(super) fn holding(mut self, room: OwnedSemaphorePermit) -> Self {
         self.room = Some(room);
         self
+    }
+
+    /// An answer of this status without a body.
+    pub(crate) fn without_body(status: StatusCode, mut headers: HeaderMap) -> Self {
+        for field in [CONTENT_ENCODING, CONTENT_TYPE, TRANSFER_ENCODING] {
+            headers.remove(field);
+        }
+        headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+        let mut this = Self::of(http::Response::new(Source::None), None);
+        (this.status, this.headers) = (status, headers);
+        this
     }
 
     /// The next piece of the body; `None` when it has ended as it should.
