@@ -26,6 +26,18 @@ pub struct Usage {
 ///
 /// If none of them is there.
 pub fn usage(pids: &[u32]) -> io::Result<Usage> {
+    let used: Vec<_> = family(pids).into_iter().filter_map(|pid| one(pid).ok()).collect();
+    if used.is_empty() && !pids.is_empty() {
+        return Err(io::Error::other(format!("--pid: no process {pids:?}")));
+    }
+    Ok(used.iter().fold(Usage::default(), |sum, used| Usage {
+        memory: sum.memory + used.memory,
+        cpu: sum.cpu + used.cpu,
+    }))
+}
+
+/// These processes and their children, and theirs.
+pub fn family(pids: &[u32]) -> BTreeSet<u32> {
     let mut all: BTreeSet<u32> = pids.iter().copied().collect();
     let parents = parents();
     loop {
@@ -34,17 +46,9 @@ pub fn usage(pids: &[u32]) -> io::Result<Usage> {
         let children: Vec<_> = children.map(|(pid, _)| *pid).collect();
         all.extend(children);
         if all.len() == known {
-            break;
+            return all;
         }
     }
-    let used: Vec<_> = all.into_iter().filter_map(|pid| one(pid).ok()).collect();
-    if used.is_empty() && !pids.is_empty() {
-        return Err(io::Error::other(format!("--pid: no process {pids:?}")));
-    }
-    Ok(used.iter().fold(Usage::default(), |sum, used| Usage {
-        memory: sum.memory + used.memory,
-        cpu: sum.cpu + used.cpu,
-    }))
 }
 
 /// Each process and its parent.

@@ -10,9 +10,10 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use nix::sys::signal::{Signal, killpg};
+use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
+use sse_workspace::load::process::family;
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
@@ -38,8 +39,9 @@ struct Running(Child);
 
 impl Drop for Running {
     fn drop(&mut self) {
-        if let Ok(pid) = i32::try_from(self.0.id()) {
-            let _ = killpg(Pid::from_raw(pid), Signal::SIGKILL);
+        // One by one: Pushpin's children have groups of their own.
+        for pid in family(&[self.0.id()]).into_iter().filter_map(|pid| i32::try_from(pid).ok()) {
+            let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
         }
         let _ = self.0.wait();
     }
@@ -100,16 +102,20 @@ impl Bench {
         }
         // A server that has only just begun still finds its feet.
         sleep(Duration::from_millis(300)).await;
-        self.read(row, ports, running.0.id())
+        self.read(row, server, ports, running.0.id())
     }
 
     /// Runs the load tester.
-    fn read(&self, row: &Row, ports: Ports, pid: u32) -> io::Result<Value> {
+    fn read(&self, row: &Row, server: Server, ports: Ports, pid: u32) -> io::Result<Value> {
         let path = self.folder.join("report.json");
         let seconds = if self.is_quick { 1.0 } else { self.seconds };
         let mut command = self.readers(row, row.streams, ports)?;
         command.arg(format!("--duration={seconds}")).arg(format!("--pid={pid}"));
         command.arg(format!("--json={}", path.display()));
+        if server == Server::Pushpin {
+            // Opened faster, it refuses some.
+            command.arg("--ramp=1000").arg("--opening=16");
+        }
         if row.beat == Beat::Paced {
             command.arg(format!("--pace=127.0.0.1:{}", ports.source));
         }
