@@ -30,33 +30,44 @@ pub(crate) enum Asked {
     Nothing,
 }
 
-/// Reads what a client asks, into `came`.
+/// Reads what a client asks, behind what has come.
 pub(crate) async fn read(
     connection: &mut Connection,
     came: &mut BytesMut,
     most_bytes: usize,
 ) -> io::Result<Asked> {
+    let mut before = 0;
     loop {
-        let before = came.len();
-        came.reserve(FIRST_ROOM);
-        if connection.read_buf(came).await? == 0 {
-            return Ok(Asked::Nothing);
-        }
-        if came.len() > most_bytes || !may_be_get(came) {
-            return Ok(Asked::Other);
-        }
-        if !has_end(came, before) {
-            continue;
-        }
-        match parse(came) {
-            Parsed::Whole(mut request) => {
+        match look(came, before, most_bytes) {
+            Some(Asked::Get(mut request)) => {
                 request.client = connection.client();
                 request.tls = connection.is_tls();
                 return Ok(Asked::Get(request));
             }
-            Parsed::Partly => {}
-            Parsed::Other => return Ok(Asked::Other),
+            Some(asked) => return Ok(asked),
+            None => {}
         }
+        before = came.len();
+        came.reserve(FIRST_ROOM);
+        if connection.read_buf(came).await? == 0 {
+            return Ok(Asked::Nothing);
+        }
+    }
+}
+
+/// What has come, of which the first `before` bytes have been looked at; `None` if that cannot be
+/// told yet.
+pub(crate) fn look(came: &[u8], before: usize, most_bytes: usize) -> Option<Asked> {
+    if came.len() > most_bytes || !may_be_get(came) {
+        return Some(Asked::Other);
+    }
+    if !has_end(came, before) {
+        return None;
+    }
+    match parse(came) {
+        Parsed::Whole(request) => Some(Asked::Get(request)),
+        Parsed::Partly => None,
+        Parsed::Other => Some(Asked::Other),
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::HeaderValue;
+use http::{HeaderMap, HeaderValue};
 use sse_layer::feed::{Feed, FeedOptions, HistoryLimits, Log, Reader, Start, Status};
 use tokio::sync::{Notify, watch};
 
@@ -122,6 +122,23 @@ impl Feeds {
         start: Start<'_>,
     ) -> Result<Joined, TooManyFeeds> {
         self.join_after(route, request, reader, start, b"")
+    }
+
+    /// The same for a feed that is open already, with the head of its origin's answer. `None` if
+    /// there is none, or no answer yet.
+    pub(crate) fn join_open(
+        &self,
+        route: &Arc<Route>,
+        request: &Request,
+        reader: &mut Reader,
+        start: Start<'_>,
+    ) -> Option<(Joined, Arc<HeaderMap>)> {
+        let key = request.feed_key(route);
+        let open = self.lock();
+        let joined = open.get(&key).filter(|joined| Arc::ptr_eq(&joined.route, route))?;
+        let Opening::Open(headers) = &*joined.opening.borrow() else { return None };
+        let number = reader.subscribe(&joined.feed, start);
+        Some((Joined { number, ..joined.clone() }, Arc::clone(headers)))
     }
 
     /// The same, where the origin is asked to go on from its id `last` if the feed is opened now.

@@ -1,5 +1,6 @@
 //! [`Front`]: every request comes by here, and is sent where it belongs.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -19,6 +20,7 @@ use crate::client_files::ClientFile;
 use crate::config::{Route, Stream};
 use crate::connection::Connection;
 use crate::hold::{self, is_held};
+use crate::hub::Begun;
 use crate::mux::is_private;
 use crate::places::{Places, TOO_MANY_STREAMS};
 use crate::request::Request;
@@ -45,21 +47,42 @@ impl Front {
     }
 
     /// Serves a connection until it ends, or until nothing is left of it but a stream.
-    pub(crate) async fn serve(self: &Arc<Self>, connection: Connection, going: &ShutdownWatch) {
+    /// `came` is what has been read of it.
+    pub(crate) async fn serve(
+        self: &Arc<Self>,
+        connection: Connection,
+        came: BytesMut,
+        going: &ShutdownWatch,
+    ) {
         if connection.is_http2() {
             self.process_new(Box::new(connection), going).await;
             return;
         }
-        let mut open = Some(connection);
+        let mut open = told(self.serve_next(connection, came).await).flatten();
         while let Some(connection) = open {
-            open = told(self.serve_next(connection).await).flatten();
+            open = told(self.serve_next(connection, BytesMut::new()).await).flatten();
         }
+    }
+
+    /// The answer to what has come from a client on a new connection without TLS, if that is all of
+    /// a request for a stream, and nothing has to be waited for.
+    pub(crate) fn answer_at_once(&self, came: &[u8], client: IpAddr) -> Option<Begun> {
+        let places = &self.places;
+        let asked = ask::look(came, 0, places.limits.header_bytes.0);
+        let Some(Asked::Get(mut request)) = asked else { return None };
+        request.client = Some(client);
+        let Some(Place::Shared(route)) = self.place(&request) else { return None };
+        let seat = places.seat(&request)?;
+        shared::begin_at_once(&places.feeds, route, *request, seat)
     }
 
     /// Serves the next request of an HTTP/1 connection. Returns the connection if there may be
     /// more.
-    async fn serve_next(&self, mut connection: Connection) -> pingora::Result<Option<Connection>> {
-        let mut came = BytesMut::new();
+    async fn serve_next(
+        &self,
+        mut connection: Connection,
+        mut came: BytesMut,
+    ) -> pingora::Result<Option<Connection>> {
         let most_bytes = self.places.limits.header_bytes.0;
         let asked = tokio::select! {
             asked = timeout(IDLE, ask::read(&mut connection, &mut came, most_bytes)) => asked,

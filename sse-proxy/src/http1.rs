@@ -76,13 +76,12 @@ fn hexadecimal(mut size: usize) -> ([u8; 16], usize) {
 }
 
 impl Http1 {
-    /// Writes the head, 200 with `headers`, and the beginning of the body.
-    pub(crate) async fn open(
-        connection: Connection,
+    /// The head, 200 with `headers`, and the beginning of the body as they go over the wire.
+    pub(crate) fn head(
         version: Version,
         headers: &HeaderMap,
         begin: &[u8],
-    ) -> pingora::Result<Self> {
+    ) -> pingora::Result<(Bytes, Framing)> {
         let mut head = head(StatusCode::OK, headers)?;
         let framing = if version >= Version::HTTP_11 { Framing::Chunked } else { Framing::Close };
         if framing == Framing::Chunked {
@@ -94,8 +93,19 @@ impl Http1 {
         head.header_to_h1_wire(&mut out);
         out.extend_from_slice(b"\r\n");
         framing.frame_to(begin, &mut out);
+        Ok((out.freeze(), framing))
+    }
+
+    /// Writes the head, 200 with `headers`, and the beginning of the body.
+    pub(crate) async fn open(
+        connection: Connection,
+        version: Version,
+        headers: &HeaderMap,
+        begin: &[u8],
+    ) -> pingora::Result<Self> {
+        let (head, framing) = Self::head(version, headers, begin)?;
         let mut http1 = Self { connection, framing };
-        let written = http1.write_all(out.freeze()).await;
+        let written = http1.write_all(head).await;
         written.map_err(|error| {
             pingora::Error::because(pingora::ErrorType::WriteError, "beginning a stream", error)
         })?;

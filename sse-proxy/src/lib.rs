@@ -13,6 +13,9 @@
 //! private stream it owns the origin's socket too, and passes on what comes (`passing`). Any other
 //! stream is a task of its own with a `Downstream`.
 //!
+//! Connections without TLS are accepted by the hub too (`hub::door`), where who wants a shared feed
+//! that is open stays; a `porter` per listener receives all others.
+//!
 //! Every request comes by `front`, which reads a plain HTTP/1 GET itself (`ask`) and leaves the rest
 //! to pingora's sessions. It asks `router` for its route, and sends
 //!
@@ -73,6 +76,7 @@ mod pace;
 mod passing;
 mod places;
 mod plain;
+mod porter;
 mod posts;
 mod reconnect;
 mod record;

@@ -39,6 +39,13 @@ impl Connections {
         }
     }
 
+    /// Counts a connection, if there is room for it.
+    pub(crate) fn try_enter(&self) -> Option<Connection> {
+        let has_room = |open| (open < self.0.most).then_some(open + 1);
+        let (one, other) = (Ordering::AcqRel, Ordering::Acquire);
+        self.0.open.fetch_update(one, other, has_room).ok().map(|_| Connection(self.clone()))
+    }
+
     /// Counts a connection.
     pub(crate) fn enter(&self) -> Connection {
         self.0.open.fetch_add(1, Ordering::Relaxed);

@@ -12,30 +12,24 @@ use pingora::server::{
     ListenFds, RunArgs, Server, ShutdownSignal, ShutdownSignalWatch, ShutdownWatch,
 };
 use pingora::services::Service;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
 use tokio_rustls::TlsAcceptor;
 
 use crate::admin::Admin;
 use crate::config::{Config, Connections as MostConnections};
-use crate::connection::{Connection, Transport};
 use crate::drain::Drain;
 use crate::front::Front;
 use crate::hub::Hub;
 use crate::limits::Connections;
 use crate::origin::{Origins, Probe};
 use crate::places::Places;
+use crate::porter::Porter;
 use crate::record::Records;
 use crate::reload::Reload;
 use crate::router::Router;
 use crate::start::{StartError, bind};
 use crate::tls::{Certificates, server_config};
-
-/// How long a client may take over its TLS handshake.
-const HANDSHAKE: Duration = Duration::from_secs(10);
-
-/// How long the accept loop rests when the process is out of file descriptors.
-const BREATH: Duration = Duration::from_millis(50);
 
 /// How the process goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -148,18 +142,17 @@ impl Proxy {
             connections.clone(),
             records,
             drain.clone(),
-            hub,
+            hub.clone(),
         );
         let mut server = Server::new_with_opt_and_conf(None, conf);
         server.bootstrap();
         let (go, going) = watch::channel(false);
         server.add_service(Entrances {
             threads,
-            doors: self
-                .entrances
-                .into_iter()
-                .map(|entrance| Door::new(entrance, &places, &connections, &going))
-                .collect(),
+            entrances: self.entrances,
+            places,
+            connections,
+            going,
             admin,
             origins: self.origins,
             drain: drain.clone(),
@@ -173,6 +166,7 @@ impl Proxy {
             go,
         });
         server.run(RunArgs { shutdown_signal });
+        hub.stop();
     }
 }
 
@@ -231,7 +225,10 @@ impl ShutdownSignalWatch for WhenStopped {
 /// All addresses that are listened on.
 struct Entrances {
     threads: usize,
-    doors: Vec<Door>,
+    entrances: Vec<Entrance>,
+    places: Places,
+    connections: Connections,
+    going: ShutdownWatch,
     admin: Option<Admin>,
     origins: Arc<Origins>,
     drain: Drain,
@@ -247,8 +244,18 @@ impl Service for Entrances {
         _listeners_per_fd: usize,
     ) {
         self.origins.watch();
-        for door in self.doors.drain(..) {
-            tokio::spawn(door.open(self.drain.clone()));
+        for Entrance { socket, tls, max_concurrent_streams, .. } in self.entrances.drain(..) {
+            let porter = Porter {
+                front: Front::new(self.places.clone(), max_concurrent_streams),
+                connections: self.connections.clone(),
+                drain: self.drain.clone(),
+                going: self.going.clone(),
+                runtime: Handle::current(),
+            };
+            match tls {
+                Some(tls) => drop(tokio::spawn(porter.accept(socket, TlsAcceptor::from(tls)))),
+                None => self.hub.listen(socket, Arc::new(porter)),
+            }
         }
         if let Some(admin) = self.admin.take() {
             tokio::spawn(admin.serve());
@@ -265,74 +272,4 @@ impl Service for Entrances {
     fn threads(&self) -> Option<usize> {
         Some(self.threads)
     }
-}
-
-/// One address that is listened on.
-struct Door {
-    socket: std::net::TcpListener,
-    acceptor: Option<TlsAcceptor>,
-    front: Arc<Front>,
-    connections: Connections,
-    going: ShutdownWatch,
-}
-
-impl Door {
-    fn new(
-        entrance: Entrance,
-        places: &Places,
-        connections: &Connections,
-        going: &ShutdownWatch,
-    ) -> Self {
-        Self {
-            socket: entrance.socket,
-            acceptor: entrance.tls.map(TlsAcceptor::from),
-            front: Front::new(places.clone(), entrance.max_concurrent_streams),
-            connections: connections.clone(),
-            going: going.clone(),
-        }
-    }
-
-    /// Accepts connections until the drain begins.
-    async fn open(self, drain: Drain) {
-        let socket = match TcpListener::from_std(self.socket) {
-            Ok(socket) => socket,
-            Err(error) => return tracing::error!(%error, "cannot accept connections"),
-        };
-        loop {
-            let accepted = tokio::select! {
-                accepted = async { self.connections.room().await; socket.accept().await } => accepted,
-                () = drain.begun() => return,
-            };
-            match accepted {
-                Ok((tcp, _)) => {
-                    // An event is to leave when it is written, however small.
-                    let _ = tcp.set_nodelay(true);
-                    let (acceptor, front) = (self.acceptor.clone(), Arc::clone(&self.front));
-                    let (counted, going) = (self.connections.enter(), self.going.clone());
-                    // What was written to an HTTP/2 stream is sent by its connection.
-                    let draining = drain.join();
-                    tokio::spawn(async move {
-                        if let Some(connection) = connect(tcp, acceptor).await {
-                            front.serve(connection, &going).await;
-                        }
-                        drop((counted, draining));
-                    });
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "cannot accept a connection");
-                    tokio::time::sleep(BREATH).await;
-                }
-            }
-        }
-    }
-}
-
-async fn connect(tcp: TcpStream, acceptor: Option<TlsAcceptor>) -> Option<Connection> {
-    let Some(acceptor) = acceptor else { return Some(Connection::new(Transport::Plain(tcp))) };
-    match tokio::time::timeout(HANDSHAKE, acceptor.accept(tcp)).await {
-        Ok(Ok(tls)) => return Some(Connection::new(Transport::Tls(Box::new(tls)))),
-        Ok(Err(error)) => tracing::debug!(%error, "TLS handshake failed"),
-        Err(_) => tracing::debug!("TLS handshake took too long"),
-    }
-    None
 }

@@ -17,7 +17,7 @@ use crate::downstream::{Downstream, End, KEEP_ALIVE, jitter};
 use crate::feeds::{Feeds, Joined, start_after};
 use crate::hold::{self, early_begin, early_headers, is_held, may_begin_early, patience};
 use crate::http1::Http1;
-use crate::hub::{From, Hub, Io, Newcomer};
+use crate::hub::{Begun, From, Hub, Io, Newcomer};
 use crate::limits::Seat;
 use crate::request::Request;
 use crate::source::Opening;
@@ -94,19 +94,8 @@ pub(crate) async fn serve(
     } else {
         None
     };
-    let begin = match route.retry {
-        Retry::Ours(retry) => Some(jitter(retry)),
-        Retry::Pass => joined.feed.retry(),
-    };
-    // Something comes at once, so that whoever is in between passes the head on.
-    let begin = early.unwrap_or_else(|| {
-        begin.map_or(Bytes::from_static(KEEP_ALIVE), |retry| Event::new().retry(retry).to_bytes())
-    });
-    let record = Arc::clone(&joined.record);
-    let mut visit = Visit::open(Arc::clone(&record.counts), Some(record), &request);
-    if !last_event_id.is_empty() {
-        visit.resumes();
-    }
+    let begin = early.unwrap_or_else(|| begin(&route, &joined));
+    let mut visit = visit(&joined, &request, &last_event_id);
     if missed.is_some() {
         visit.caught_up();
     }
@@ -164,6 +153,46 @@ pub(crate) async fn serve(
         visit,
     });
     Ok(None)
+}
+
+/// The same for a request that came over HTTP/1 and without TLS, if its feed is open and nothing has
+/// to be fetched first.
+pub(crate) fn begin_at_once(
+    feeds: &Feeds,
+    route: Arc<Route>,
+    mut request: Request,
+    seat: Seat,
+) -> Option<Begun> {
+    let last_event_id = request.take_last_event_id();
+    if may_catch_up(&route, &last_event_id) {
+        return None;
+    }
+    let mut reader = Reader::new(lag(&route));
+    let start = start_after(&last_event_id);
+    let (joined, headers) = feeds.join_open(&route, &request, &mut reader, start)?;
+    let (head, framing) = Http1::head(request.version, &headers, &begin(&route, &joined)).ok()?;
+    let visit = visit(&joined, &request, &last_event_id);
+    let from = From::Feed { feed: joined.feed, pace: joined.pace, reader };
+    Some(Begun { head, framing, from, route, seat, visit })
+}
+
+/// What a stream begins with. Something comes at once, so that whoever is in between passes the
+/// head on.
+fn begin(route: &Route, joined: &Joined) -> Bytes {
+    let retry = match route.retry {
+        Retry::Ours(retry) => Some(jitter(retry)),
+        Retry::Pass => joined.feed.retry(),
+    };
+    retry.map_or(Bytes::from_static(KEEP_ALIVE), |retry| Event::new().retry(retry).to_bytes())
+}
+
+fn visit(joined: &Joined, request: &Request, last_event_id: &[u8]) -> Visit {
+    let record = Arc::clone(&joined.record);
+    let mut visit = Visit::open(Arc::clone(&record.counts), Some(record), request);
+    if !last_event_id.is_empty() {
+        visit.resumes();
+    }
+    visit
 }
 
 /// A reader who has come back while its origin is away.

@@ -115,8 +115,8 @@ impl Source {
     async fn unread(&self) {
         let mut readers = self.feed.readers();
         loop {
-            readers.wait_for(|count| count == 0).await;
-            let joined = readers.wait_for(|count| count > 0);
+            readers.wait_for_any(false).await;
+            let joined = readers.wait_for_any(true);
             let unread = tokio::time::timeout(self.linger, joined).await.is_err();
             if unread && (self.forget)(Forget::Unread) {
                 return;

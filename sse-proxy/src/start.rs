@@ -34,6 +34,8 @@ pub(crate) fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Sta
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
         socket.set_reuse_address(true)?;
         socket.set_nonblocking(true)?;
+        // What is accepted inherits it: an event is to leave when it is written, however small.
+        socket.set_tcp_nodelay(true)?;
         socket.bind(&address.into())?;
         socket.listen(BACKLOG)?;
         let socket = TcpListener::from(socket);
@@ -41,4 +43,17 @@ pub(crate) fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Sta
         Ok((socket, address))
     };
     bound().map_err(|error| StartError::new(&format!("cannot listen on {address}"), &error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_accepted_does_not_delay() {
+        let (socket, address) = bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let _client = std::net::TcpStream::connect(address).unwrap();
+        socket.set_nonblocking(false).unwrap();
+        assert!(socket.accept().unwrap().0.nodelay().unwrap());
+    }
 }

@@ -98,6 +98,7 @@ struct Shared {
     readers: Mutex<Slab<Arc<Signal>>>,
     /// How many readers there are, for whoever opens and closes the feed's source.
     reader_count: watch::Sender<usize>,
+    has_readers: watch::Sender<bool>,
 }
 
 struct State {
@@ -149,6 +150,7 @@ impl Feed {
             status_version: AtomicU64::new(1),
             readers: Mutex::new(Slab::new()),
             reader_count: watch::Sender::new(0),
+            has_readers: watch::Sender::new(false),
         }))
     }
 
@@ -301,7 +303,7 @@ impl Feed {
     /// How many readers there are, now and whenever it changes.
     #[must_use]
     pub fn readers(&self) -> Readers {
-        Readers(self.0.reader_count.subscribe())
+        Readers { count: self.0.reader_count.subscribe(), any: self.0.has_readers.subscribe() }
     }
 
     /// Wakes the readers, some at a time and outside of the lock: a waker may run what it wakes,
@@ -326,13 +328,22 @@ impl Feed {
 
     fn join(&self, signal: Arc<Signal>) -> usize {
         let key = lock(&self.0.readers).insert(signal);
-        self.0.reader_count.send_modify(|count| *count += 1);
+        self.count_readers(|count| *count += 1);
         key
     }
 
     fn leave(&self, key: usize) {
         lock(&self.0.readers).try_remove(key);
-        self.0.reader_count.send_modify(|count| *count = count.saturating_sub(1));
+        self.count_readers(|count| *count = count.saturating_sub(1));
+    }
+
+    fn count_readers(&self, change: impl FnOnce(&mut usize)) {
+        self.0.reader_count.send_modify(change);
+        // The count is looked at again, as others may have changed it meanwhile.
+        self.0.has_readers.send_if_modified(|has| {
+            let any = *self.0.reader_count.borrow() > 0;
+            std::mem::replace(has, any) != any
+        });
     }
 }
 

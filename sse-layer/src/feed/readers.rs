@@ -19,13 +19,17 @@ use tokio::sync::watch;
 /// # Ok::<(), std::io::Error>(())
 /// ```
 #[derive(Clone, Debug)]
-pub struct Readers(pub(super) watch::Receiver<usize>);
+pub struct Readers {
+    pub(super) count: watch::Receiver<usize>,
+    /// Whether there are any: changed only by the first and the last.
+    pub(super) any: watch::Receiver<bool>,
+}
 
 impl Readers {
     /// How many there are.
     #[must_use]
     pub fn count(&self) -> usize {
-        *self.0.borrow()
+        *self.count.borrow()
     }
 
     /// Waits until there are as many as `enough` says, and returns how many that is. When the last
@@ -33,7 +37,18 @@ impl Readers {
     ///
     /// Cancel safe.
     pub async fn wait_for(&mut self, mut enough: impl FnMut(usize) -> bool) -> usize {
-        let reached = self.0.wait_for(|count| enough(*count)).await.map(|count| *count);
+        let reached = self.count.wait_for(|count| enough(*count)).await.map(|count| *count);
         reached.unwrap_or_else(|_| self.count())
+    }
+
+    /// Waits until there are any, or until there are none. Who waits for this is woken by the first
+    /// reader to come and the last to go, and not by the thousands between them.
+    ///
+    /// Cancel safe.
+    pub async fn wait_for_any(&mut self, any: bool) {
+        // Without a handle to the feed there are none.
+        if self.any.wait_for(|has_any| *has_any == any).await.is_err() && any {
+            std::future::pending::<()>().await;
+        }
     }
 }

@@ -5,18 +5,23 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Wake, Waker};
 
-use mio::{Registry, Token};
+use mio::Registry;
 use tokio::time::Instant;
 
+use super::door::{Caller, Door};
 use super::slot::Newcomer;
-
-/// The token by which a writer learns of letters.
-pub(super) const LETTERS: Token = Token(usize::MAX);
+use super::token::LETTERS;
 
 /// What a writer is told.
 pub(super) enum Letter {
     /// There is one more reader.
     Adopt(Box<Newcomer>),
+    /// There is one more address to listen on.
+    Door(Box<Door>),
+    /// Somebody has come in at another writer's door.
+    Caller(Box<Caller>),
+    /// There may be somebody at the door with this number.
+    Knock(usize),
     /// There is something new for a group, or for a slot that reads for itself.
     Due(Key),
     /// The process is going: every stream ends at a moment of its own up to `last_turn`.
@@ -32,7 +37,7 @@ pub(super) enum Key {
     Slot(usize),
 }
 
-/// Letters to a writer. There are never more than one per reader and two per feed waiting: a waker
+/// Letters to a writer. There are never more than one per connection and two per feed waiting: a waker
 /// is spent by its letter, and set again when that has been read.
 pub(super) struct Mailbox {
     letters: Mutex<Vec<Letter>>,

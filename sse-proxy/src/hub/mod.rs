@@ -16,12 +16,16 @@
 //! A private stream is a slot with a [`Private`] side: the socket of an origin of its own, which is
 //! read from whenever the client's takes what has come. Between two events there is no buffer for it.
 //!
+//! Connections without TLS begin here, as callers at a `door`: who wants a feed that is open is
+//! answered and becomes a slot at once, without a task.
+//!
 //! Nothing is queued for a reader but the batch that its socket did not take; how far it may fall
 //! behind is the feed's bound on lag.
 
 mod balance;
 mod batch;
 mod deliver;
+mod door;
 mod group;
 mod io;
 mod mailbox;
@@ -30,12 +34,15 @@ mod pass;
 mod private;
 mod slot;
 mod timers;
+mod token;
 mod upstream;
 mod writer;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use self::door::Door;
+pub(crate) use self::door::{Begun, Porter};
 pub(crate) use self::io::Io;
 use self::mailbox::{Letter, Mailbox};
 pub(crate) use self::private::Private;
@@ -50,7 +57,7 @@ pub(crate) struct Hub(Arc<Shared>);
 
 struct Shared {
     writers: Vec<Arc<Mailbox>>,
-    /// Whose turn it is to get a reader of a feed.
+    /// Whose turn it is to get a door, or a reader of a feed.
     next: AtomicUsize,
 }
 
@@ -70,18 +77,35 @@ impl Hub {
         Ok(Self(Arc::new(Shared { writers, next: AtomicUsize::new(0) })))
     }
 
+    /// Listens, and leaves to `porter` what becomes of those who come.
+    pub(crate) fn listen(&self, socket: std::net::TcpListener, porter: Arc<dyn Porter>) {
+        if let Some(writer) = self.next() {
+            writer.post(Letter::Door(Box::new(Door::new(socket, porter))));
+        }
+    }
+
     /// Takes a reader's stream over.
     pub(crate) fn adopt(&self, newcomer: Newcomer) {
         let writers = &self.0.writers;
         let writer = match newcomer.from {
             From::Origin(_) => balance::with_time(writers),
-            From::Feed { .. } => {
-                writers.get(self.0.next.fetch_add(1, Ordering::Relaxed) % writers.len())
-            }
+            From::Feed { .. } => self.next(),
         };
         if let Some(writer) = writer {
             writer.post(Letter::Adopt(Box::new(newcomer)));
         }
+    }
+
+    /// Ends the threads, and all that they have. A door holds the hub, which so does not end by
+    /// itself.
+    pub(crate) fn stop(&self) {
+        self.0.stop();
+    }
+
+    /// The writer whose turn it is.
+    fn next(&self) -> Option<&Arc<Mailbox>> {
+        let writers = &self.0.writers;
+        writers.get(self.0.next.fetch_add(1, Ordering::Relaxed) % writers.len())
     }
 
     /// Has the streams end when a drain begins, each at its turn.
@@ -93,10 +117,16 @@ impl Hub {
     }
 }
 
-impl Drop for Shared {
-    fn drop(&mut self) {
+impl Shared {
+    fn stop(&self) {
         for writer in &self.writers {
             writer.post(Letter::Stop);
         }
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.stop();
     }
 }

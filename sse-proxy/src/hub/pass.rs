@@ -2,8 +2,9 @@
 
 use bytes::{Bytes, BytesMut};
 
-use super::slot::{Place, Slot, origin_token};
+use super::slot::{Place, Slot};
 use super::timers::{Alarm, What};
+use super::token::origin_token;
 use super::writer::Writer;
 use crate::downstream::End;
 use crate::origin::OriginError;

@@ -6,7 +6,6 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use mio::Token;
 use sse_layer::Event;
 use sse_layer::feed::{Feed, Item, Lagged, Reader};
 
@@ -209,21 +208,6 @@ impl Slot {
             self.io.finish();
         }
     }
-}
-
-/// The token of a slot's client.
-pub(super) const fn client_token(slot: usize) -> Token {
-    Token(slot * 2)
-}
-
-/// The token of a slot's own origin.
-pub(super) const fn origin_token(slot: usize) -> Token {
-    Token(slot * 2 + 1)
-}
-
-/// The slot that a token is for, and whether it is that of its own origin.
-pub(super) const fn of_token(Token(token): Token) -> (usize, bool) {
-    (token / 2, token % 2 == 1)
 }
 
 /// A duration in whole milliseconds.

@@ -33,6 +33,8 @@ pub(super) enum What {
     Turn,
     /// Whether its own origin has been silent for too long.
     Unheard,
+    /// No slot, but whether there are callers that say nothing.
+    Callers,
 }
 
 impl Timers {

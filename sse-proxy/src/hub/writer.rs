@@ -12,11 +12,13 @@ use sse_layer::feed::Feed;
 use tokio::time::Instant;
 
 use super::balance::Load;
+use super::door::{Door, Waiting};
 use super::group::Group;
 use super::io::Presence;
-use super::mailbox::{Key, LETTERS, Letter, Mailbox};
-use super::slot::{Alone, From, Newcomer, Place, Slot, client_token, of_token};
+use super::mailbox::{Key, Letter, Mailbox};
+use super::slot::{Alone, From, Newcomer, Place, Slot};
 use super::timers::{Alarm, Moment, Timers, What};
+use super::token::{Whose, client_token, of_token};
 use crate::config::Route;
 use crate::downstream::{End, KEEP_ALIVE};
 use crate::metrics::RouteMetrics;
@@ -44,6 +46,12 @@ pub(super) struct Writer {
     pub(super) queue: VecDeque<usize>,
     /// The slots whose own origins have more to read.
     pub(super) unread: VecDeque<usize>,
+    pub(super) doors: Vec<Door>,
+    pub(super) callers: Slab<Waiting>,
+    /// The callers that have said something.
+    pub(super) calling: VecDeque<usize>,
+    /// Whose turn it is to get a caller.
+    pub(super) turn: usize,
     /// Where what comes from origins is read to, and what goes to their clients is framed.
     pub(super) room: Box<[u8]>,
     pub(super) framed: BytesMut,
@@ -71,6 +79,10 @@ impl Writer {
             group_of: HashMap::new(),
             queue: VecDeque::new(),
             unread: VecDeque::new(),
+            doors: Vec::new(),
+            callers: Slab::new(),
+            calling: VecDeque::new(),
+            turn: 0,
             room: vec![0; ROOM].into(),
             framed: BytesMut::new(),
             timers: Timers::new(),
@@ -92,7 +104,7 @@ impl Writer {
         let mut events = Events::with_capacity(EVENTS);
         let mut letters = Vec::new();
         loop {
-            let is_idle = self.queue.is_empty() && self.unread.is_empty();
+            let is_idle = self.is_idle();
             let before = Instant::now();
             let wait =
                 if is_idle { self.nap(self.timers.wait(before)) } else { Some(Duration::ZERO) };
@@ -103,16 +115,26 @@ impl Writer {
             }
             self.woken = Instant::now();
             self.now = self.timers.at(self.woken);
-            for event in events.iter().filter(|event| event.token() != LETTERS) {
+            for event in &events {
                 match of_token(event.token()) {
-                    (slot, false) => self.look(slot, event.is_readable(), event.is_writable()),
-                    (slot, true) => self.hear(slot, event.is_read_closed() || event.is_error()),
+                    Some(Whose::Client(slot)) => {
+                        self.look(slot, event.is_readable(), event.is_writable());
+                    }
+                    Some(Whose::Origin(slot)) => {
+                        self.hear(slot, event.is_read_closed() || event.is_error());
+                    }
+                    Some(Whose::Caller(caller)) => self.calling.push_back(caller),
+                    Some(Whose::Door(door)) => self.knock(door),
+                    None => {}
                 }
             }
             self.mailbox.take(&mut letters);
             for letter in letters.drain(..) {
                 match letter {
-                    Letter::Adopt(newcomer) => self.adopt(*newcomer),
+                    Letter::Adopt(newcomer) => self.adopt(*newcomer, false),
+                    Letter::Door(door) => self.open_door(*door),
+                    Letter::Caller(caller) => self.welcome(*caller),
+                    Letter::Knock(door) => self.knock(door),
                     Letter::Due(Key::Group(group)) => self.enqueue(group),
                     Letter::Due(Key::Slot(slot)) => self.more_for(slot),
                     Letter::Drain { last_turn } => self.drain(last_turn),
@@ -130,6 +152,8 @@ impl Writer {
                     self.pass(slot);
                 }
             }
+            self.answer();
+            self.accept();
             while let Some(alarm) = self.timers.next(self.now) {
                 self.ring(alarm);
             }
@@ -150,10 +174,23 @@ impl Writer {
         }
     }
 
-    fn adopt(&mut self, newcomer: Newcomer) {
+    /// Whether there is nothing to do but what it will be told of.
+    fn is_idle(&self) -> bool {
+        let is_quiet = self.queue.is_empty() && self.unread.is_empty();
+        is_quiet && self.calling.is_empty() && !self.doors.iter().any(|door| door.is_open)
+    }
+
+    /// Makes a newcomer a slot. `is_watched`: its socket was a caller's.
+    pub(super) fn adopt(&mut self, newcomer: Newcomer, is_watched: bool) {
         let Newcomer { mut io, framing, from, route, seat, visit } = newcomer;
         let slot = self.slots.vacant_key();
-        if let Err(error) = io.register(self.selector.registry(), client_token(slot)) {
+        let (registry, token) = (self.selector.registry(), client_token(slot));
+        let watched = if is_watched {
+            io.await_room(registry, token, false)
+        } else {
+            io.register(registry, token)
+        };
+        if let Err(error) = watched {
             return tracing::warn!(%error, "a reader's socket cannot be watched");
         }
         let (group, place) = match from {
@@ -246,11 +283,14 @@ impl Writer {
     }
 
     fn ring(&mut self, Alarm { slot, born, what }: Alarm) {
+        if what == What::Callers {
+            return self.sweep_callers();
+        }
         let Some(it) = self.slots.get_mut(slot).filter(|slot| slot.born == born) else { return };
         match what {
             What::Turn => return self.end(slot, End::Drained),
             What::Unheard => return self.unheard(slot),
-            What::Silence => {}
+            What::Silence | What::Callers => {}
         }
         let keep_alive = super::slot::millis(it.route.keep_alive);
         let silence = self.now.saturating_sub(it.quiet_since);
@@ -268,10 +308,17 @@ impl Writer {
 
     fn drain(&mut self, last_turn: Instant) {
         self.last_turn = Some(last_turn);
+        self.doors.clear();
+        self.callers.clear();
         let slots: Vec<_> = self.slots.iter().map(|(slot, _)| slot).collect();
         for slot in slots {
             self.set_turn(slot);
         }
+    }
+
+    /// Whether nobody is let in any more.
+    pub(super) const fn has_drained(&self) -> bool {
+        self.last_turn.is_some()
     }
 
     /// Draws the moment at which a slot's stream ends, if all are to end.

@@ -1,6 +1,7 @@
 //! A feed as a response.
 
 use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures_core::Stream;
 use http::StatusCode;
@@ -176,6 +177,34 @@ fn a_task_that_is_dropped_by_its_waking_leaves_the_feed() {
     *task.0.lock().unwrap() = Some(stream);
     publish(&feed, 1..=1);
     assert_eq!(feed.readers().count(), 0);
+}
+
+#[test]
+fn who_waits_for_any_reader_is_woken_by_the_first_and_the_last_alone() {
+    #[derive(Default)]
+    struct Wakes(AtomicUsize);
+    impl std::task::Wake for Wakes {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+    let wakes = Arc::new(Wakes::default());
+    let waker = Waker::from(Arc::clone(&wakes));
+    let mut cx = Context::from_waker(&waker);
+    let feed = Log::new().feed(FeedOptions::default());
+    let mut readers = feed.readers();
+    let mut any = Box::pin(readers.wait_for_any(true));
+    assert!(any.as_mut().poll(&mut cx).is_pending());
+    let first = feed.stream(None);
+    assert_eq!(wakes.0.load(Ordering::Relaxed), 1);
+    assert!(any.as_mut().poll(&mut cx).is_ready());
+    drop(any);
+    let mut none = Box::pin(readers.wait_for_any(false));
+    assert!(none.as_mut().poll(&mut cx).is_pending());
+    let others: Vec<_> = (0..100).map(|_| feed.stream(None)).collect();
+    drop((first, others));
+    assert_eq!(wakes.0.load(Ordering::Relaxed), 2);
+    assert!(none.as_mut().poll(&mut cx).is_ready());
 }
 
 #[test]

@@ -1,0 +1,128 @@
+//! [`Porter`]: receives the connections of a listener.
+//!
+//! Those without TLS are accepted by the hub's threads, which answer at once whoever wants a feed
+//! that is open (`hub::door`); the porter serves the others. Those with TLS are accepted here, as a
+//! handshake is work for a thread that nobody waits for.
+
+use std::io;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use pingora::server::ShutdownWatch;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Handle;
+use tokio_rustls::TlsAcceptor;
+
+use crate::connection::{Connection, Transport};
+use crate::drain::Drain;
+use crate::front::Front;
+use crate::hub::{self, Begun};
+use crate::limits::{self, Connections};
+
+/// How long a client may take over its TLS handshake.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+
+/// How long nothing is accepted when the process is out of file descriptors.
+const BREATH: Duration = Duration::from_millis(50);
+
+/// Receives the connections of a listener. Clones are the same.
+#[derive(Clone)]
+pub(crate) struct Porter {
+    pub(crate) front: Arc<Front>,
+    pub(crate) connections: Connections,
+    pub(crate) drain: Drain,
+    /// Tells HTTP/2 connections to take no further request.
+    pub(crate) going: ShutdownWatch,
+    /// Where connections are served.
+    pub(crate) runtime: Handle,
+}
+
+impl Porter {
+    /// Accepts connections with TLS until the drain begins.
+    pub(crate) async fn accept(self, socket: std::net::TcpListener, acceptor: TlsAcceptor) {
+        let socket = match TcpListener::from_std(socket) {
+            Ok(socket) => socket,
+            Err(error) => return tracing::error!(%error, "cannot accept connections"),
+        };
+        loop {
+            let accepted = tokio::select! {
+                accepted = async { self.connections.room().await; socket.accept().await } => accepted,
+                () = self.drain.begun() => return,
+            };
+            match accepted {
+                Ok((tcp, _)) => {
+                    let (this, acceptor) = (self.clone(), acceptor.clone());
+                    let counted = self.connections.enter();
+                    self.runtime.spawn(async move {
+                        if let Some(transport) = shake_hands(tcp, &acceptor).await {
+                            this.converse(transport, BytesMut::new(), counted).await;
+                        }
+                    });
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "cannot accept a connection");
+                    tokio::time::sleep(BREATH).await;
+                }
+            }
+        }
+    }
+
+    /// Serves a connection on which `came` has been read.
+    async fn converse(self, transport: Transport, came: BytesMut, counted: limits::Connection) {
+        // What was written to an HTTP/2 stream is sent by its connection.
+        let draining = self.drain.join();
+        self.front.serve(Connection::new(transport), came, &self.going).await;
+        drop((counted, draining));
+    }
+}
+
+impl hub::Porter for Porter {
+    fn enter(&self) -> Option<limits::Connection> {
+        self.connections.try_enter()
+    }
+
+    fn answer(&self, came: &[u8], client: IpAddr) -> Option<Begun> {
+        self.front.answer_at_once(came, client)
+    }
+
+    fn serve(&self, socket: std::net::TcpStream, came: BytesMut, counted: limits::Connection) {
+        let this = self.clone();
+        self.runtime.spawn(async move {
+            match watched(socket).await {
+                Ok(tcp) => this.converse(Transport::Plain(tcp), came, counted).await,
+                Err(error) => tracing::warn!(%error, "a connection cannot be served"),
+            }
+        });
+    }
+
+    fn rest(&self, has_failed: bool, again: Box<dyn FnOnce() + Send>) {
+        let connections = self.connections.clone();
+        self.runtime.spawn(async move {
+            if has_failed {
+                tokio::time::sleep(BREATH).await;
+            }
+            connections.room().await;
+            again();
+        });
+    }
+}
+
+/// Has the runtime watch a socket. What came before, on other sockets, has been heard of then: an
+/// origin, say, may have closed the connection that it would be asked on.
+async fn watched(socket: std::net::TcpStream) -> io::Result<TcpStream> {
+    let tcp = TcpStream::from_std(socket)?;
+    tcp.writable().await?;
+    tokio::task::yield_now().await;
+    Ok(tcp)
+}
+
+async fn shake_hands(tcp: TcpStream, acceptor: &TlsAcceptor) -> Option<Transport> {
+    match tokio::time::timeout(HANDSHAKE, acceptor.accept(tcp)).await {
+        Ok(Ok(tls)) => return Some(Transport::Tls(Box::new(tls))),
+        Ok(Err(error)) => tracing::debug!(%error, "TLS handshake failed"),
+        Err(_) => tracing::debug!("TLS handshake took too long"),
+    }
+    None
+}
