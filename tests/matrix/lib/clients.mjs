@@ -29,8 +29,8 @@ export const CLIENTS = {
   },
 };
 
-export function startClient(name, speaks, [command, ...args]) {
-  const program = new Program(command, args);
+export function startClient(name, speaks, [command, ...args], env = {}) {
+  const program = new Program(command, args, env);
   return {
     name,
     speaks,

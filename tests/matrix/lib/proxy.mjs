@@ -20,14 +20,15 @@ keep_alive = "${keepAlive}"
 linger = "${LINGER}ms"
 `).join('');
 
-export const startProxy = (servers, scratch) => runProxy(servers.map(routes).join(''), scratch);
+export const startProxy = (servers, scratch, tls) => runProxy(servers.map(routes).join(''), scratch, tls);
 
-/** Runs the proxy with these routes. */
-export async function runProxy(routes, scratch) {
+/** Runs the proxy with these routes; over TLS, if there is a certificate for it. */
+export async function runProxy(routes, scratch, tls) {
   const file = paths.join(scratch, 'sse-proxy.toml');
-  fs.writeFileSync(file, `[[listener]]\naddress = "127.0.0.1:0"\n${routes}`);
+  const shown = tls ? `tls = { certificate = "${tls.certificate}", key = "${tls.key}" }\n` : '';
+  fs.writeFileSync(file, `[[listener]]\naddress = "127.0.0.1:0"\n${shown}${routes}`);
   const program = new Program(binary, ['run', '--config', file]);
-  const find = (line) => /listening on http:\/\/127\.0\.0\.1:(\d+)/.exec(line)?.[1];
+  const find = (line) => /listening on https?:\/\/127\.0\.0\.1:(\d+)/.exec(line)?.[1];
   const port = program.until('its address', find, { kind: 'stderr' });
   await program.until('ready', (line) => (line.trim() === 'ready' ? true : undefined), { kind: 'stderr' });
   return { port: Number(await port), program, stop: () => program.stop() };

@@ -15,7 +15,8 @@ export async function readStory({ server, client, near, mode, take = server.stor
   const right = mode === 'direct' ? server.right : {};
   const base = mode === 'direct' ? server.relay.port : `${near.port}/${mode}/${server.slug}`;
   const query = new URLSearchParams({ run, pause, ...right });
-  const url = `http://127.0.0.1:${base}${server.path.replace('/*', '')}?${query}`;
+  const scheme = mode !== 'direct' && near.tls ? 'https' : 'http';
+  const url = `${scheme}://127.0.0.1:${base}${server.path.replace('/*', '')}?${query}`;
   const types = [...new Set(server.story.map(({ type }) => type ?? 'message'))];
   const left = server.program.until(`left ${run}`, (line) => (line.left === run ? line.when : undefined));
   left.catch(() => {}); // told to whoever asks

@@ -7,13 +7,15 @@ import net from 'node:net';
 const LAST_MOMENT = 100;
 
 /**
- * Stands in for the server at `port`. `cut(run)` resets both halves of what carries the requests of that run.
- * `idle` (milliseconds) resets what has brought the client nothing for so long, as many a load balancer does.
+ * Stands in for the server at `port`. `cut(run)` resets both halves of what carries the requests of that run, `cutAll`
+ * those of all connections, which are counted: of TLS, no more is to be seen. `idle` (milliseconds) resets what has brought the client nothing for so long, as many a load balancer does.
  */
-export async function startRelay(port, { idle } = {}) {
+export async function startRelay(port, { idle, tls = false } = {}) {
+  let accepted = 0;
   const carried = new Map(); // reset both halves -> the run of their last request
   const asked = new Map(); // run -> requests
   const relay = net.createServer((client) => {
+    accepted += 1;
     const server = net.connect(port, '127.0.0.1');
     const reset = () => {
       for (const half of [client, server]) {
@@ -42,13 +44,18 @@ export async function startRelay(port, { idle } = {}) {
   await once(relay, 'listening');
   return {
     port: relay.address().port,
+    tls,
     asked: (run) => asked.get(run) ?? 0,
+    accepted: () => accepted,
     cut(run) {
       for (const [reset, its] of [...carried]) if (its === run) reset();
     },
+    cutAll() {
+      for (const reset of [...carried.keys()]) reset();
+    },
     close() {
       relay.close();
-      for (const reset of [...carried.keys()]) reset();
+      this.cutAll();
     },
   };
 }

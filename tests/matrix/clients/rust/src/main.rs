@@ -25,7 +25,7 @@ impl Job {
 
     async fn read(&self) -> Result<(), Box<dyn std::error::Error>> {
         let started = Instant::now();
-        let transport = HyperTransport::builder().build_http()?;
+        let transport = HyperTransport::builder().build_https()?;
         let soon = Duration::from_millis(100);
         let options = ReconnectOptions::reconnect(true).retry_initial(true).delay(soon).build();
         let client =
