@@ -1,6 +1,7 @@
 //! What the layer costs per event, beside the same bodies without it.
 //!
 //!     cargo bench -p sse-layer --bench layer
+//!     taskset -c 1 cargo bench -p sse-layer --bench layer
 //!     cargo bench -p sse-layer --bench layer -- --streams 1000 --rounds 20
 //!
 //! `alone` polls bodies themselves. `hyper` lets hyper's HTTP/1 server send them over loopback,

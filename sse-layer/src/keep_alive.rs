@@ -7,6 +7,7 @@ use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
+use pin_project_lite::pin_project;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::Event;
@@ -91,22 +92,23 @@ impl Default for KeepAlive {
     }
 }
 
-/// Tells when a stream has been silent for too long.
-#[derive(Debug)]
-pub(crate) struct Silence {
-    every: Duration,
-    /// How long this silence may last: `every` with jitter, drawn anew for each comment.
-    limit: Duration,
-    since: Instant,
-    /// Whether there was no poll since then.
-    is_new: bool,
-    /// Is set to the end of the present silence only when it fires or is about to. So most events
-    /// cost a look at the clock and no work on the timer. Apart, so that its memory is not touched.
-    sleep: Pin<Box<Sleep>>,
-    /// When it fires.
-    alarm: Instant,
-    /// What it wakes then.
-    waker: Option<Waker>,
+pin_project! {
+    /// Tells when a stream has been silent for too long.
+    #[derive(Debug)]
+    pub(crate) struct Silence {
+        every: Duration,
+        // How long this silence may last: `every` with jitter, drawn anew for each comment.
+        limit: Duration,
+        since: Instant,
+        // Whether there was no poll since then.
+        is_new: bool,
+        // Is set to the end of the present silence only when it fires or is about to. So most
+        // events cost a look at the clock and no work on the timer.
+        #[pin]
+        sleep: Sleep,
+        // What it wakes when it fires.
+        waker: Option<Waker>,
+    }
 }
 
 impl Silence {
@@ -116,48 +118,49 @@ impl Silence {
 
     fn new(every: Duration) -> Self {
         let (since, limit) = (Instant::now(), jitter(every, Self::JITTER));
-        let alarm = since + limit;
-        let sleep = Box::pin(sleep_until(alarm));
-        Self { every, limit, since, is_new: false, sleep, alarm, waker: None }
+        Self { every, limit, since, is_new: false, sleep: sleep_until(since + limit), waker: None }
     }
 
     /// Something has been sent: a new silence begins.
-    pub(crate) fn broken(&mut self) {
-        self.since = Instant::now();
-        self.is_new = true;
+    #[inline]
+    pub(crate) fn broken(self: Pin<&mut Self>) {
+        let this = self.project();
+        *this.since = Instant::now();
+        *this.is_new = true;
     }
 
     /// Ready when the silence has lasted too long; then a new one begins.
-    pub(crate) fn poll_over(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let wakes_us = self.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker()));
-        if mem::take(&mut self.is_new) && wakes_us {
-            let left = self.alarm.saturating_duration_since(self.since);
+    #[inline]
+    pub(crate) fn poll_over(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let mut this = self.as_mut().project();
+        let wakes_us = this.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker()));
+        if mem::take(this.is_new) && wakes_us {
+            let left = this.sleep.deadline().saturating_duration_since(*this.since);
             // It has not fired before that, and when it does the task is woken for another poll.
-            if left > self.limit / 2 {
+            if left > *this.limit / 2 {
                 return Poll::Pending;
             }
             // Where events come often it so never fires: that would wake the task for nothing.
-            self.set_alarm();
-        } else if wakes_us && !self.sleep.is_elapsed() {
+            this.sleep.as_mut().reset(*this.since + *this.limit);
+        } else if wakes_us && !this.sleep.is_elapsed() {
             return Poll::Pending;
         }
-        self.waker = Some(cx.waker().clone());
-        loop {
-            ready!(self.sleep.as_mut().poll(cx));
-            let now = Instant::now();
-            if self.since + self.limit <= now {
-                self.since = now;
-                self.limit = jitter(self.every, Self::JITTER);
-                return Poll::Ready(());
-            }
-            self.set_alarm();
-        }
+        self.poll_sleep(cx)
     }
 
-    /// Sets it to the end of the present silence.
-    fn set_alarm(&mut self) {
-        self.alarm = self.since + self.limit;
-        self.sleep.as_mut().reset(self.alarm);
+    fn poll_sleep(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let mut this = self.project();
+        *this.waker = Some(cx.waker().clone());
+        loop {
+            ready!(this.sleep.as_mut().poll(cx));
+            let (now, end) = (Instant::now(), *this.since + *this.limit);
+            if end <= now {
+                *this.since = now;
+                *this.limit = jitter(*this.every, Self::JITTER);
+                return Poll::Ready(());
+            }
+            this.sleep.as_mut().reset(end);
+        }
     }
 }
 

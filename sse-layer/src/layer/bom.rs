@@ -20,8 +20,15 @@ impl Bom {
 
     /// What of `data` can be sent on. The beginning of a mark is held back until more has come,
     /// which is no loss if nothing does: it is an unfinished line.
+    #[inline]
     pub(super) fn strip(&mut self, data: Bytes) -> Bytes {
-        let Self::Expected(missing) = *self else { return data };
+        match *self {
+            Self::Past => data,
+            Self::Expected(missing) => self.strip_first(missing, data),
+        }
+    }
+
+    fn strip_first(&mut self, missing: &'static [u8], data: Bytes) -> Bytes {
         if let Some(missing) = missing.strip_prefix(&*data).filter(|missing| !missing.is_empty()) {
             *self = Self::Expected(missing);
             return Bytes::new();

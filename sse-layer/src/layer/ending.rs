@@ -50,25 +50,34 @@ impl Ending {
     }
 
     /// Whether it is time to end. Wakes the task when that changes.
+    #[inline]
     pub(super) fn poll_due(&mut self, cx: &mut Context<'_>) -> Option<Due> {
-        let inner = self.0.as_mut()?;
-        if let Some(draining) = &mut inner.draining {
-            if let Poll::Ready(deadline) = draining.poll_turn(cx) {
-                let deadline = deadline.into();
-                return Some(Due { reason: CloseReason::Drained, deadline });
-            }
-        }
-        let life = inner.life.as_mut()?;
-        let is_over = life.sleep.as_mut().poll(cx).is_ready();
-        is_over.then_some(Due { reason: CloseReason::LifetimeOver, deadline: life.end })
+        self.0.as_mut()?.poll_due(cx)
     }
 
     /// Ready when what is `due` cannot wait any longer.
     pub(super) fn poll_deadline(&mut self, due: Due, cx: &mut Context<'_>) -> Poll<()> {
         // What is due is so because of what there is.
-        let Some(inner) = &mut self.0 else { return Poll::Ready(()) };
+        self.0.as_mut().map_or(Poll::Ready(()), |inner| inner.poll_deadline(due, cx))
+    }
+}
+
+impl Inner {
+    fn poll_due(&mut self, cx: &mut Context<'_>) -> Option<Due> {
+        if let Some(draining) = &mut self.draining {
+            if let Poll::Ready(deadline) = draining.poll_turn(cx) {
+                let deadline = deadline.into();
+                return Some(Due { reason: CloseReason::Drained, deadline });
+            }
+        }
+        let life = self.life.as_mut()?;
+        let is_over = life.sleep.as_mut().poll(cx).is_ready();
+        is_over.then_some(Due { reason: CloseReason::LifetimeOver, deadline: life.end })
+    }
+
+    fn poll_deadline(&mut self, due: Due, cx: &mut Context<'_>) -> Poll<()> {
         let new = || Box::pin(sleep_until(due.deadline));
-        let sleep = inner.deadline.get_or_insert_with(new);
+        let sleep = self.deadline.get_or_insert_with(new);
         if sleep.deadline() != due.deadline {
             sleep.as_mut().reset(due.deadline);
         }

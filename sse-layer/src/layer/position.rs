@@ -19,6 +19,7 @@ pub(super) enum Position {
 
 impl Position {
     /// The position after `bytes`.
+    #[inline]
     pub(super) fn after(self, bytes: &[u8]) -> Self {
         // Whether the last line is blank shows in the two line ends before it, at most three
         // bytes: `\n` or `\r\n` and what stands before. All that is earlier may be skipped.

@@ -8,7 +8,7 @@ use crate::{Frame, Framer};
 #[derive(Debug)]
 pub(super) enum Reading {
     /// As they are, but for a byte order mark at the start.
-    AsIs { bom: Bom, data: Option<Bytes> },
+    AsIs(Bom),
     /// Block by block, mended.
     Mended { framer: Box<Framer>, has_ended: bool },
     /// Record by record, without a byte order mark at the start.
@@ -20,12 +20,12 @@ const MAX_BATCH_BYTES: usize = 64 * 1024;
 
 impl Reading {
     pub(super) const fn as_is() -> Self {
-        Self::AsIs { bom: Bom::new(), data: None }
+        Self::AsIs(Bom::new())
     }
 
     /// Bytes that are not those of an event stream, but of a coding of one.
     pub(super) const fn opaque() -> Self {
-        Self::AsIs { bom: Bom::Past, data: None }
+        Self::AsIs(Bom::Past)
     }
 
     pub(super) fn mended(framer: Framer) -> Self {
@@ -36,19 +36,21 @@ impl Reading {
         Self::Converted { bom: Bom::new(), converter: Box::new(converter) }
     }
 
-    /// Takes the next bytes. What came before must have been taken out.
-    pub(super) fn push(&mut self, bytes: Bytes) {
+    /// Takes the next bytes, and gives those that can be sent without more ado.
+    #[inline]
+    pub(super) fn push(&mut self, bytes: Bytes) -> Option<Bytes> {
         match self {
-            Self::AsIs { bom, data } => *data = Some(bom.strip(bytes)),
+            Self::AsIs(bom) => return Some(bom.strip(bytes)),
             Self::Mended { framer, .. } => framer.push(bytes),
             Self::Converted { bom, converter } => converter.push(bom.strip(bytes)),
         }
+        None
     }
 
     /// The handler has ended the stream.
     pub(super) fn finish(&mut self) {
         match self {
-            Self::AsIs { .. } => {}
+            Self::AsIs(_) => {}
             Self::Mended { framer, has_ended } => {
                 framer.finish(true);
                 *has_ended = true;
@@ -58,9 +60,14 @@ impl Reading {
     }
 
     /// The next bytes to send, which may be none; or `None` if more must be pushed.
+    #[inline]
     pub(super) fn next(&mut self) -> Result<Option<Bytes>, TooLong> {
+        if self.is_empty() { Ok(None) } else { self.next_batch() }
+    }
+
+    fn next_batch(&mut self) -> Result<Option<Bytes>, TooLong> {
         match self {
-            Self::AsIs { data, .. } => Ok(data.take()),
+            Self::AsIs(_) => Ok(None),
             Self::Mended { framer, has_ended } => {
                 let batch = batch(|| Ok(framer.next_frame()?))?;
                 if batch.is_some() || !std::mem::take(has_ended) {
@@ -75,7 +82,7 @@ impl Reading {
 
     /// Whether there is nothing to take out, nor will be at the end.
     pub(super) const fn is_empty(&self) -> bool {
-        matches!(self, Self::AsIs { data: None, .. })
+        matches!(self, Self::AsIs(_))
     }
 }
 

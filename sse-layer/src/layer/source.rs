@@ -50,8 +50,7 @@ impl<B: Body> Source<B> {
         let mut this = self.project();
         loop {
             match this.reading.next() {
-                // Empty frames tell a client nothing, and HTTP/2 peers count them as an attack.
-                Ok(Some(data)) if data.is_empty() => continue,
+                Ok(Some(data)) if !is_some(&data) => continue,
                 Ok(Some(data)) => return Poll::Ready(Some(Ok(Piece::Data(data)))),
                 Ok(None) => {}
                 Err(error) => {
@@ -66,7 +65,11 @@ impl<B: Body> Source<B> {
                 return Poll::Ready(None);
             };
             match ready!(poll_bytes(body, cx)?).map(Frame::into_data) {
-                Some(Ok(data)) => this.reading.push(data),
+                Some(Ok(data)) => {
+                    if let Some(data) = this.reading.push(data).filter(is_some) {
+                        return Poll::Ready(Some(Ok(Piece::Data(data))));
+                    }
+                }
                 Some(Err(trailers)) => {
                     this.reading.finish();
                     *this.trailers = Some(Box::new(trailers));
@@ -85,6 +88,11 @@ impl<B: Body> Source<B> {
             && self.reading.is_empty()
             && self.body.as_ref().is_none_or(Body::is_end_stream)
     }
+}
+
+/// Empty frames tell a client nothing, and HTTP/2 peers count them as an attack.
+fn is_some(data: &Bytes) -> bool {
+    !data.is_empty()
 }
 
 /// The next frame of `body`. Data that is [`Bytes`] already is not copied.

@@ -29,6 +29,7 @@ pin_project! {
         position: Position,
         // Whether nothing can be put between the bytes: they are those of a coding.
         is_opaque: bool,
+        #[pin]
         silence: Option<Silence>,
         ending: Ending,
         has_ended: bool,
@@ -139,7 +140,7 @@ impl<B: Body> Body for Streaming<B> {
                     data.truncate(this.position.block_end_in(&data).unwrap_or(data.len()));
                 }
                 *this.position = this.position.after(&data);
-                if let Some(silence) = this.silence {
+                if let Some(silence) = this.silence.as_pin_mut() {
                     silence.broken();
                 }
                 this.watched.sent(&data);
@@ -165,7 +166,7 @@ impl<B: Body> Body for Streaming<B> {
         }
 
         let this = self.project();
-        let Some(silence) = this.silence else { return Poll::Pending };
+        let Some(silence) = this.silence.as_pin_mut() else { return Poll::Pending };
         let keep_alive = this.layer.comments();
         let comment = match this.position {
             Position::BetweenBlocks => keep_alive.block(),

@@ -51,21 +51,11 @@ impl Watched {
     }
 
     /// The handler's next bytes.
+    #[inline]
     pub(super) fn sent(&mut self, bytes: &[u8]) {
-        let Some(inner) = &mut self.0 else { return };
-        let events = inner.counter.as_mut().map_or(0, |counter| counter.count(bytes));
-        inner.closed.events += events;
-        inner.closed.bytes += bytes.len() as u64;
-        let first =
-            (events > 0 && inner.closed.first_event_after.is_none()).then(|| inner.asked.elapsed());
-        inner.closed.first_event_after = inner.closed.first_event_after.or(first);
-        for observer in &mut inner.observers {
-            if let Some(after) = first {
-                observer.first_event(after);
-            }
-            observer.sent(events, bytes.len() as u64);
+        if let Some(inner) = &mut self.0 {
+            inner.sent(bytes);
         }
-        inner.tell_notices();
     }
 
     /// Bytes of the layer's own.
@@ -99,6 +89,22 @@ impl Watched {
 }
 
 impl Inner {
+    fn sent(&mut self, bytes: &[u8]) {
+        let events = self.counter.as_mut().map_or(0, |counter| counter.count(bytes));
+        self.closed.events += events;
+        self.closed.bytes += bytes.len() as u64;
+        let first =
+            (events > 0 && self.closed.first_event_after.is_none()).then(|| self.asked.elapsed());
+        self.closed.first_event_after = self.closed.first_event_after.or(first);
+        for observer in &mut self.observers {
+            if let Some(after) = first {
+                observer.first_event(after);
+            }
+            observer.sent(events, bytes.len() as u64);
+        }
+        self.tell_notices();
+    }
+
     /// Tells what a feed's stream has noted, and returns whether it has ended because of lag.
     fn tell_notices(&mut self) -> bool {
         let Some(notices) = &self.notices else { return false };

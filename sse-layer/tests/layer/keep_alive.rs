@@ -41,11 +41,14 @@ async fn a_stream_with_traffic_gets_none() {
 
 #[tokio::test(start_paused = true)]
 async fn each_event_starts_the_wait_anew() {
-    let body = scripted([Wait(secs(10)), Send(b"data: x\n\n"), Wait(secs(100))]);
-    let seen = timed(through(layer(), body).await, secs(30)).await;
-    assert_eq!(seen.len(), 3, "{seen:?}");
-    assert_eq!(seen[1].0, secs(10));
-    assert!(is_due(seen[2].0 - seen[1].0), "{seen:?}");
+    for wait in 1..=13 {
+        let mut steps = [Wait(secs(wait)), Send(b"data: x\n\n")].repeat(20);
+        steps.push(Wait(secs(17)));
+        let seen = timed(through(layer(), scripted(steps)).await, secs(1000)).await;
+        assert_eq!(seen.len(), 1 + 20 + 1, "{seen:?}");
+        assert_eq!(seen[20].0, secs(20 * wait));
+        assert!(is_due(seen[21].0 - seen[20].0), "{seen:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
