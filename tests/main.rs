@@ -22,6 +22,7 @@ mod mux;
 mod mux_changes;
 mod mux_feeds;
 mod mux_hostile;
+mod mux_leave;
 mod mux_load;
 mod mux_origins;
 mod mux_page;

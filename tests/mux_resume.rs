@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::{Mux, Origin, Proxy, pairs};
+use crate::support::{Mux, Origin, Proxy, mux_change as change, pairs};
 
 const SHARED: &str = "stream = \"shared\"";
 const PRIVATE: &str = "stream = \"private\"";
@@ -105,9 +105,57 @@ async fn who_is_cut_off_before_the_first_event_goes_on_from_where_the_stream_beg
         drop(mux);
         exchange.send("data: missed\n\n").await;
         let (mut mux, open) = Mux::resume(&client, &[&feed], &began).await;
-        // The feed's creation has a number of its own, which comes after where the stream began.
         assert_eq!(open["resumed"], true);
         assert_eq!(mux.events(1).await, pairs(&[(&feed, "missed")]));
+        // The feed's creation has a number of its own, which comes after where the stream began.
+        assert!(!mux.stream.text().contains("mux/gap"), "{}", mux.stream.text());
+    }
+}
+
+#[tokio::test]
+async fn a_feed_that_began_after_the_clients_position_has_no_gap() {
+    let origin = Origin::start();
+    let proxy = Proxy::before(&origin, SHARED).await;
+    let client = proxy.h2().await;
+    let (mut mux, open) = Mux::open(&client, &["/a"]).await;
+    let mut a = origin.opened("/a").await;
+    a.send("data: 1\n\n").await;
+    let last = mux.event().await.last_event_id;
+    // Meanwhile much goes on that is none of this client's.
+    let (mut other, mut busy) = tokio::join!(client.open("/busy"), origin.opened("/busy"));
+    for n in 0..3 {
+        busy.send(format!("data: {n}\n\n")).await;
+        other.event().await;
+    }
+    assert_eq!(change(&client, &open, &["/new"], &[]).await, 204);
+    let mut new = origin.opened("/new").await;
+    mux.state("/new", "open").await;
+    drop(mux);
+    new.send("data: missed\n\n").await;
+
+    // Neither in the one that is there nor in one that is new to the proxy.
+    let (mut mux, _) = Mux::resume(&client, &["/a", "/new", "/newer"], &last).await;
+    assert_eq!(mux.events(1).await, pairs(&[("/new", "missed")]));
+    let mut newer = origin.opened("/newer").await;
+    newer.send("data: first\n\n").await;
+    assert_eq!(mux.events(1).await, pairs(&[("/newer", "first")]));
+    assert!(!mux.stream.text().contains("mux/gap"), "{}", mux.stream.text());
+}
+
+#[tokio::test]
+async fn a_feed_that_ended_while_its_client_was_away_has_a_gap_even_if_nothing_else_went_on() {
+    let origin = Origin::start();
+    let proxy = Proxy::before(&origin, "stream = \"shared\"\nlinger = \"0s\"").await;
+    for client in proxy.clients().await {
+        let feed = format!("/{}", client.protocol());
+        let (mut mux, _) = Mux::open(&client, &[&feed]).await;
+        let mut exchange = origin.opened(&feed).await;
+        exchange.send("data: 1\n\n").await;
+        let last = mux.event().await.last_event_id;
+        drop(mux);
+        exchange.gone().await;
+        let (mut mux, _) = Mux::resume(&client, &[&feed], &last).await;
+        assert_eq!(mux.control("mux/gap").await["feed"], feed);
     }
 }
 

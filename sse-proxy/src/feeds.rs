@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
-use sse_layer::feed::{Feed, FeedOptions, HistoryLimits, Log, Reader, Start, Status};
+use sse_layer::feed::{Cursor, Feed, FeedOptions, HistoryLimits, Log, Reader, Start, Status};
 use tokio::sync::{Notify, watch};
 
 use crate::config::Route;
+use crate::gone::Gone;
 use crate::origin::Origins;
 use crate::pace::{Amount, Pace};
 use crate::record::{Record, Records};
@@ -28,8 +29,15 @@ struct Shared {
     records: Records,
     /// The greatest size of one event.
     event_bytes: usize,
-    open: Mutex<HashMap<FeedKey, Joined>>,
+    open: Mutex<Open>,
     turns: Turns,
+}
+
+/// The feeds that can be joined.
+#[derive(Default)]
+struct Open {
+    feeds: HashMap<FeedKey, Joined>,
+    gone: Gone,
 }
 
 /// A feed, and how the opening of its origin went.
@@ -38,6 +46,8 @@ pub(crate) struct Joined {
     /// The route as it was when the feed was opened.
     route: Arc<Route>,
     pub(crate) feed: Feed,
+    /// Where in the log it began.
+    began: Cursor,
     pub(crate) pace: Arc<Pace>,
     pub(crate) record: Arc<Record>,
     /// The feed's number with the reader that has joined it.
@@ -87,7 +97,7 @@ pub(crate) struct TooManyFeeds;
 
 impl Feeds {
     pub(crate) fn new(origins: Arc<Origins>, records: Records, event_bytes: usize) -> Self {
-        let open = Mutex::new(HashMap::new());
+        let open = Mutex::default();
         let (log, turns) = (Log::new(), Turns::default());
         Self(Arc::new(Shared { log, origins, records, event_bytes, open, turns }))
     }
@@ -135,7 +145,7 @@ impl Feeds {
     ) -> Option<(Joined, Arc<HeaderMap>)> {
         let key = request.feed_key(route);
         let open = self.lock();
-        let joined = open.get(&key).filter(|joined| Arc::ptr_eq(&joined.route, route))?;
+        let joined = open.feeds.get(&key).filter(|joined| Arc::ptr_eq(&joined.route, route))?;
         let Opening::Open(headers) = &*joined.opening.borrow() else { return None };
         let number = reader.subscribe(&joined.feed, start);
         Some((Joined { number, ..joined.clone() }, Arc::clone(headers)))
@@ -152,19 +162,43 @@ impl Feeds {
     ) -> Result<Joined, TooManyFeeds> {
         let key = request.feed_key(route);
         let mut open = self.lock();
-        let is_full = !open.contains_key(&key)
-            && open.keys().filter(|other| other.route == key.route).count() >= route.max_feeds;
-        match open.entry(key) {
+        let Open { feeds, gone } = &mut *open;
+        let is_full = !feeds.contains_key(&key)
+            && feeds.keys().filter(|other| other.route == key.route).count() >= route.max_feeds;
+        let now = self.0.log.cursor();
+        // Who had all that there was up to his position has missed nothing of a feed that began
+        // later, unless another was there in between.
+        let has_all = match start {
+            Start::After(at) => at.epoch == now.epoch && !gone.since(&key, at.seq),
+            _ => false,
+        };
+        match feeds.entry(key) {
             // One of a route that has changed since is for its readers alone.
             Entry::Occupied(entry) if Arc::ptr_eq(&entry.get().route, route) => {
                 // While the feeds are locked, so that the feed is not closed as unread just now.
-                let number = reader.subscribe(&entry.get().feed, start);
+                let joined = entry.get();
+                let start = match start {
+                    Start::After(at) if has_all && at.seq < joined.began.seq => {
+                        Start::After(joined.began)
+                    }
+                    start => start,
+                };
+                let number = reader.subscribe(&joined.feed, start);
                 Ok(Joined { number, ..entry.get().clone() })
             }
             Entry::Vacant(_) if is_full => Err(TooManyFeeds),
             entry => {
-                let key = Some(entry.key().clone());
-                let joined = self.open(route, request.shared(route), key, reader, start, last);
+                let key = entry.key().clone();
+                let start = match &entry {
+                    Entry::Occupied(_) => {
+                        gone.end(&key, now.seq);
+                        start
+                    }
+                    Entry::Vacant(_) if has_all => Start::Live,
+                    Entry::Vacant(_) => start,
+                };
+                let request = request.shared(route);
+                let joined = self.open(route, request, Some(key), reader, start, last);
                 Ok(entry.insert_entry(joined).get().clone())
             }
         }
@@ -202,6 +236,7 @@ impl Feeds {
         // One that cannot be a field's value cannot be asked for.
         let last = HeaderValue::from_bytes(last).map_or(&b""[..], |_| last);
         let feed = self.0.log.feed(options.last_event_id(last.to_vec()));
+        let began = self.0.log.cursor();
         let pace = Pace::new(Amount { events: history.events as u64, bytes: history.bytes as u64 });
         let (opened, opening) = watch::channel(Opening::Pending);
         let nudge = Arc::new(Notify::new());
@@ -226,7 +261,7 @@ impl Feeds {
         let start = if last.is_empty() { start } else { Start::Live };
         let number = reader.subscribe(&feed, start);
         tokio::spawn(source.run());
-        Joined { route: Arc::clone(route), feed, pace, record, number, opening, nudge }
+        Joined { route: Arc::clone(route), feed, began, pace, record, number, opening, nudge }
     }
 
     /// What takes a feed from those that can be joined: its next reader opens it anew.
@@ -243,14 +278,16 @@ impl Feeds {
             let mut open = feeds.lock();
             let is_time = when == Forget::Now || feed.readers().count() == 0;
             // Another may have come in its place.
-            if is_time && open.get(&key).is_some_and(|joined| Arc::ptr_eq(&joined.pace, &pace)) {
-                open.remove(&key);
+            let is_it = |joined: &Joined| Arc::ptr_eq(&joined.pace, &pace);
+            if is_time && open.feeds.get(&key).is_some_and(is_it) {
+                open.feeds.remove(&key);
+                open.gone.end(&key, feeds.log().cursor().seq);
             }
             is_time
         })
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<FeedKey, Joined>> {
+    fn lock(&self) -> MutexGuard<'_, Open> {
         self.0.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

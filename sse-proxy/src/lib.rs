@@ -64,6 +64,7 @@ mod downstream;
 mod drain;
 mod feeds;
 mod front;
+mod gone;
 mod hold;
 mod http1;
 mod hub;

@@ -209,6 +209,15 @@ pub(crate) struct FeedKey {
 }
 
 #[cfg(test)]
+impl FeedKey {
+    /// One that differs by the path alone.
+    pub(crate) fn for_test(path: &str) -> Self {
+        let (route, host) = ("/*".to_owned(), String::new());
+        Self { route, host, path: path.to_owned(), parts: Vec::new() }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
