@@ -21,7 +21,7 @@ use axum::routing::{get, post};
 use futures_util::stream;
 use http::StatusCode;
 use http::header::LOCATION;
-use sse_layer::{Event, EventId, EventStream, EventType, InvalidValue, LastEventId, SseLayer};
+use sse_layer::{Event, EventId, EventStream, EventType, LastEventId, SseLayer};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::time::sleep;
@@ -81,12 +81,14 @@ async fn watch(
     })))
 }
 
-fn event(percent: u32) -> Result<Event, InvalidValue> {
+const DONE: EventType = EventType::from_static("done");
+const DONE_ID: EventId = EventId::from_static("done");
+
+fn event(percent: u32) -> Event {
     if percent < 100 {
-        return Ok(Event::new().data(percent.to_string()));
+        return Event::new().data(percent.to_string());
     }
-    let (done, id) = (EventType::try_from("done")?, EventId::try_from("done")?);
-    Ok(Event::new().event(done).id(id).data("the job is done"))
+    Event::new().event(DONE).id(DONE_ID).data("the job is done")
 }
 
 #[tokio::main(flavor = "current_thread")]

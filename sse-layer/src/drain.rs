@@ -11,6 +11,8 @@ use slab::Slab;
 use tokio::sync::Notify;
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use crate::instant::StdInstant;
+
 /// Ends all streams, spread over a window, so that clients do not all come back in one instant.
 ///
 /// Servers wait at shutdown until every response is complete, and an event stream never is. So
@@ -135,7 +137,7 @@ impl Drain {
         drop(state);
         Draining {
             drain: self.clone(),
-            place: fastrand::f64(),
+            share: fastrand::f64(),
             late,
             seen: 0,
             turn: None,
@@ -151,16 +153,12 @@ impl Shared {
     }
 }
 
-/// Of the standard library, so that callers need no clock of tokio's.
-#[expect(clippy::disallowed_types, reason = "only handed out")]
-type Deadline = std::time::Instant;
-
 /// One participant of a [`Drain`], which counts as active while this lives.
 #[must_use]
 pub struct Draining {
     drain: Drain,
-    /// Where in the window its turn is, from 0 to 1.
-    place: f64,
+    /// How much of the window goes before its turn, from 0 to 1.
+    share: f64,
     /// When it joined, if the drain had begun by then.
     late: Option<Instant>,
     /// The value of `starts` that `turn` was made for.
@@ -179,7 +177,7 @@ impl Draining {
     /// Resolves when it is this one's turn to end, and tells by when it must have ended.
     ///
     /// Cancel safe; needs a tokio runtime with timers.
-    pub async fn turn(&mut self) -> Deadline {
+    pub async fn turn(&mut self) -> StdInstant {
         std::future::poll_fn(|cx| self.poll_turn(cx)).await
     }
 
@@ -188,7 +186,7 @@ impl Draining {
     /// # Panics
     ///
     /// When the drain has begun, outside of a tokio runtime with timers.
-    pub fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<Deadline> {
+    pub fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<StdInstant> {
         if let Some(joined) = self.late {
             return Poll::Ready(joined.into_std());
         }
@@ -197,7 +195,7 @@ impl Draining {
         if starts != self.seen {
             self.seen = starts;
             self.turn = self.drain.0.state().window.map(|window| Turn {
-                sleep: Box::pin(sleep_until(window.start + window.length.mul_f64(self.place))),
+                sleep: Box::pin(sleep_until(window.start + window.length.mul_f64(self.share))),
                 end: window.end(),
             });
         }
@@ -248,7 +246,7 @@ impl fmt::Debug for Drain {
 
 impl fmt::Debug for Draining {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Draining").field("place", &self.place).finish_non_exhaustive()
+        f.debug_struct("Draining").field("share", &self.share).finish_non_exhaustive()
     }
 }
 
@@ -327,7 +325,7 @@ mod tests {
     async fn a_second_start_brings_the_end_forward_and_never_puts_it_off() {
         let drain = Drain::new();
         let mut one = drain.join();
-        one.place = 0.5;
+        one.share = 0.5;
         let task = tokio::spawn(async move { one.turn().await });
         tokio::task::yield_now().await;
         let start = Instant::now();

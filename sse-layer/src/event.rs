@@ -61,7 +61,7 @@ impl Event {
     ///
     /// Those of `value`'s own [`Serialize`]; also a map whose keys are not strings.
     pub fn json<T: Serialize + ?Sized>(self, value: &T) -> Result<Self, JsonError> {
-        Ok(self.data(serde_json::to_string(value)?))
+        Ok(self.data(serde_json::to_string(value).map_err(JsonError::new)?))
     }
 
     /// Sets the type: what `addEventListener` listens to. Without one it is `message`.
@@ -101,7 +101,7 @@ impl Event {
     pub fn encode(&self, out: &mut BytesMut) {
         out.reserve(self.size_hint());
         if let Some(comment) = &self.comment {
-            put_lines(out, COMMENT, comment);
+            put_lines(out, COMMENT, comment.as_bytes());
         }
         if let Some(EventType(event_type)) = &self.event_type {
             put_line(out, EVENT, event_type.as_bytes());
@@ -113,7 +113,7 @@ impl Event {
             put_line(out, RETRY, retry.as_millis().min(MAX_RETRY_MS).to_string().as_bytes());
         }
         if let Some(data) = &self.data {
-            put_lines(out, DATA, data);
+            put_lines(out, DATA, data.as_bytes());
         }
         out.put_u8(b'\n');
     }
@@ -136,7 +136,7 @@ const COMMENT: &[u8] = b": ";
 const EVENT: &[u8] = b"event: ";
 const ID: &[u8] = b"id: ";
 const RETRY: &[u8] = b"retry: ";
-const DATA: &[u8] = b"data: ";
+pub(crate) const DATA: &[u8] = b"data: ";
 
 /// Writes `value`, which has no line break, as one line.
 fn put_line(out: &mut BytesMut, name: &[u8], value: &[u8]) {
@@ -147,8 +147,8 @@ fn put_line(out: &mut BytesMut, name: &[u8], value: &[u8]) {
 
 /// Writes each line of `value` as one line of its own (rule 65 of the standard's grammar: CR LF,
 /// LF and CR all end a line).
-fn put_lines(out: &mut BytesMut, name: &[u8], value: &str) {
-    let mut rest = value.as_bytes();
+pub(crate) fn put_lines(out: &mut BytesMut, name: &[u8], value: &[u8]) {
+    let mut rest = value;
     while let Some(end) = memchr2(b'\r', b'\n', rest) {
         let (line, tail) = rest.split_at(end);
         put_line(out, name, line);
@@ -199,6 +199,30 @@ impl fmt::Display for InvalidValue {
 impl std::error::Error for InvalidValue {}
 
 impl EventType {
+    /// A type that is known when the program is written, best as a constant: then one that the
+    /// wire cannot carry does not compile.
+    ///
+    /// ```
+    /// use sse_layer::{Event, EventType};
+    ///
+    /// const PRICE: EventType = EventType::from_static("price");
+    ///
+    /// assert_eq!(Event::new().event(PRICE).data("10.5").to_bytes(), "event: price\ndata: 10.5\n\n");
+    /// ```
+    ///
+    /// ```compile_fail
+    /// const TWO_LINES: sse_layer::EventType = sse_layer::EventType::from_static("two\nlines");
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If it has CR or LF. Values that come from elsewhere are for [`TryFrom`].
+    #[must_use]
+    pub const fn from_static(value: &'static str) -> Self {
+        assert!(!has_any(value, b"\r\n"), "an event's type with a line break");
+        Self(Cow::Borrowed(value))
+    }
+
     fn new(value: Cow<'static, str>) -> Result<Self, InvalidValue> {
         match memchr2(b'\r', b'\n', value.as_bytes()) {
             None => Ok(Self(value)),
@@ -214,6 +238,18 @@ impl EventType {
 }
 
 impl EventId {
+    /// An id that is known when the program is written, best as a constant: then one that the
+    /// wire cannot carry does not compile.
+    ///
+    /// # Panics
+    ///
+    /// If it has NUL, CR or LF. Values that come from elsewhere are for [`TryFrom`].
+    #[must_use]
+    pub const fn from_static(value: &'static str) -> Self {
+        assert!(!has_any(value, b"\0\r\n"), "an event's id with NUL or a line break");
+        Self(Cow::Borrowed(value))
+    }
+
     fn new(value: Cow<'static, str>) -> Result<Self, InvalidValue> {
         match memchr3(b'\0', b'\r', b'\n', value.as_bytes()) {
             None => Ok(Self(value)),
@@ -226,6 +262,22 @@ impl EventId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// Whether `value` has one of `bytes`.
+const fn has_any(value: &str, bytes: &[u8]) -> bool {
+    let mut rest = value.as_bytes();
+    while let [byte, tail @ ..] = rest {
+        let mut others = bytes;
+        while let [other, more @ ..] = others {
+            if *byte == *other {
+                return true;
+            }
+            others = more;
+        }
+        rest = tail;
+    }
+    false
 }
 
 fn invalid(field: &'static str, value: &str, at: usize) -> InvalidValue {

@@ -8,6 +8,10 @@ use memchr::memchr2;
 use crate::Event;
 use crate::event::is_id;
 
+/// Frames that are ready together leave together, until they have come to so many bytes. The one
+/// that crosses the line is still taken.
+pub(crate) const MAX_BATCH_BYTES: usize = 64 * 1024;
+
 /// The wire bytes of one block of a stream, blank line included.
 ///
 /// A frame comes from a [`Framer`](crate::Framer) or from an [`Event`]; so it is whole, and

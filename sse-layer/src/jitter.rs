@@ -2,6 +2,10 @@
 
 use std::time::Duration;
 
+/// How much of the reconnection time is left to chance. Clients that were cut off together come
+/// back spread over two thirds of it.
+pub(crate) const RETRY_JITTER: f64 = 0.33;
+
 /// `base`, longer or shorter by a random part of at most `share` of it.
 pub(crate) fn jitter(base: Duration, share: f64) -> Duration {
     let factor = share.mul_add(fastrand::f64().mul_add(2.0, -1.0), 1.0);

@@ -6,8 +6,9 @@ use std::{fmt, io};
 #[derive(Debug)]
 pub struct JsonError(serde_json::Error);
 
-impl From<serde_json::Error> for JsonError {
-    fn from(error: serde_json::Error) -> Self {
+impl JsonError {
+    /// No `From`, which would make `serde_json` a part of the interface.
+    pub(crate) const fn new(error: serde_json::Error) -> Self {
         Self(error)
     }
 }

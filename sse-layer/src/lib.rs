@@ -65,6 +65,7 @@ mod frame;
 mod framer;
 pub mod guide;
 mod head;
+mod instant;
 mod jitter;
 mod json_error;
 mod keep_alive;

@@ -13,12 +13,12 @@ use http_body::{Body, Frame};
 use pin_project_lite::pin_project;
 use serde::Serialize;
 
+use crate::frame::MAX_BATCH_BYTES;
 use crate::{Event, JsonError, head};
 
-/// Events that are ready together leave together, as one write; up to so many of them,
+/// The most events that leave together, as one write: a stream that is always ready must not
+/// keep others waiting.
 const MAX_BATCH_EVENTS: usize = 64;
-/// or until they have come to so many bytes. The event that crosses the line is still taken.
-const MAX_BATCH_BYTES: usize = 64 * 1024;
 
 pin_project! {
     /// A response body that sends the events of a stream.
@@ -72,13 +72,11 @@ impl<S> EventStream<S> {
     /// use futures_util::stream;
     /// use sse_layer::{Event, EventStream, EventType};
     ///
-    /// const FAILED: &str = "failed";
+    /// const FAILED: EventType = EventType::from_static("failed");
     ///
     /// let items = [Ok(Event::new().data("1")), Err(io::Error::other("no more"))];
-    /// let failed = EventType::try_from(FAILED)?;
     /// let events = EventStream::new(stream::iter(items))
-    ///     .on_error(|error| Event::new().event(failed).data(error.to_string()));
-    /// # Ok::<(), sse_layer::InvalidValue>(())
+    ///     .on_error(|error| Event::new().event(FAILED).data(error.to_string()));
     /// ```
     pub fn on_error<E, F>(self, last: F) -> EventStream<OnError<S, F>>
     where

@@ -72,6 +72,16 @@ impl Drop for Example {
 }
 
 /// A stream of this kind begins well, and goes on after the id that it is asked to go on after.
+#[test]
+#[cfg(feature = "axum")]
+fn each_is_tried_here() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+    let files = std::fs::read_dir(folder).unwrap();
+    let mut names: Vec<_> = files.map(|file| file.unwrap().file_name()).collect();
+    names.sort();
+    assert_eq!(names, ["axum.rs", "chat.rs", "hyper.rs", "llm.rs", "progress.rs"]);
+}
+
 fn counts_on(example: &Example, path: &str) {
     let seen = example.response_until(&format!("GET {path} HTTP/1.1"), "id: 2\ndata: ");
     assert!(seen.starts_with("HTTP/1.1 200 OK\r\n"), "{seen}");

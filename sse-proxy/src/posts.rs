@@ -168,6 +168,8 @@ async fn whole_text(mut response: Response, most_bytes: usize) -> Option<String>
     String::from_utf8(body).ok().filter(|text| !text.is_empty())
 }
 
+const ERROR: EventType = EventType::from_static("error");
+
 /// What a client is told instead of a status: what the origin said of it, if anything.
 fn failure(status: StatusCode, body: Option<String>) -> Event {
     let ours = || {
@@ -175,9 +177,5 @@ fn failure(status: StatusCode, body: Option<String>) -> Event {
         let error = serde_json::json!({ "message": reason, "status": status.as_u16() });
         serde_json::json!({ "error": error }).to_string()
     };
-    let event = Event::new().data(body.unwrap_or_else(ours));
-    match EventType::try_from("error") {
-        Ok(error) => event.event(error),
-        Err(_) => event,
-    }
+    Event::new().event(ERROR).data(body.unwrap_or_else(ours))
 }

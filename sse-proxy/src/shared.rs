@@ -243,7 +243,7 @@ async fn write_all(
         for item in items.drain(..) {
             match item {
                 Item::Event { entry, .. } => {
-                    came = Some(entry.published());
+                    came = Some(entry.published().into());
                     batch.push_event(entry.frame().bytes().clone());
                 }
                 Item::Gap { .. } => {

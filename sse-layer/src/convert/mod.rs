@@ -12,11 +12,11 @@ use std::fmt;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use http::HeaderMap;
-use memchr::memchr2;
 
 use self::blocks::Blocks;
 use self::lines::Lines;
 use self::sequence::Sequence;
+use crate::event::{DATA, put_lines};
 use crate::head;
 use crate::{DecodeError, Frame, Framer};
 
@@ -159,22 +159,9 @@ impl Converter {
 /// read it anyway.
 fn frame(record: &[u8]) -> Frame {
     let mut out = BytesMut::with_capacity(record.len() + "data: \n\n".len());
-    let mut rest = record;
-    while let Some((line, tail)) =
-        memchr2(b'\r', b'\n', rest).and_then(|end| rest.split_at_checked(end))
-    {
-        put_data(&mut out, line);
-        rest = tail.strip_prefix(b"\r\n").or_else(|| tail.get(1..)).unwrap_or_default();
-    }
-    put_data(&mut out, rest);
+    put_lines(&mut out, DATA, record);
     out.put_u8(b'\n');
     Frame::new(out.freeze())
-}
-
-fn put_data(out: &mut BytesMut, line: &[u8]) {
-    out.put_slice(b"data: ");
-    out.put_slice(line);
-    out.put_u8(b'\n');
 }
 
 /// A record, or a block of an event stream, is longer than the limit.

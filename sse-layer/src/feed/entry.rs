@@ -7,6 +7,7 @@ use tokio::time::Instant;
 
 use super::cursor::Cursor;
 use crate::Frame;
+use crate::instant::StdInstant;
 
 /// The longest `id:` value on a multiplexed stream: browsers send it back as a request header,
 /// and servers on the way refuse long ones.
@@ -83,8 +84,8 @@ impl Entry {
 
     /// When it was published.
     #[must_use]
-    pub const fn published(&self) -> Instant {
-        self.at
+    pub fn published(&self) -> StdInstant {
+        self.at.into_std()
     }
 
     /// The frame for a reader of this feed alone.

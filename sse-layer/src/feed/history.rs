@@ -20,7 +20,9 @@ pub struct HistoryLimits {
     /// The greatest sum of frame sizes, in bytes. Default: 4 MiB. The newest event is kept
     /// whatever its size.
     pub bytes: usize,
-    /// The age beyond which events are dropped. Default: five minutes.
+    /// The age beyond which nobody is given an event any more. Default: five minutes. What is
+    /// too old is dropped when the next event is published or the next reader comes; until then a
+    /// feed that rests keeps its memory.
     pub age: Duration,
 }
 

@@ -125,7 +125,7 @@ pub struct Missed {
 
 impl Missed {
     /// The type of the event that tells a client.
-    pub(crate) const TYPE: &str = "lagged";
+    pub(crate) const TYPE: EventType = EventType::from_static("lagged");
 
     /// The event that tells a client: of type `lagged`, with JSON such as
     /// `{"missed":12,"first":"17"}` for data.
@@ -133,9 +133,8 @@ impl Missed {
     /// It has no id. The client's last event ID stays that of the last event that it got, and if
     /// it comes back with it, it gets what it missed if that is still there.
     pub fn event(&self) -> Event {
-        let event_type = EventType::try_from(Self::TYPE).unwrap_or_default();
         // A number and a text can always be written as JSON.
-        Event::new().event(event_type).json(self).unwrap_or_default()
+        Event::new().event(Self::TYPE).json(self).unwrap_or_default()
     }
 }
 

@@ -15,8 +15,10 @@ use crate::Frame;
 pub struct FeedOptions {
     /// How much is kept for readers who come back.
     pub history: HistoryLimits,
-    /// How far the readers of [`Feed::stream`](super::Feed::stream) and
-    /// [`MuxService`](crate::mux::MuxService) may fall behind.
+    /// When a reader of [`Feed::stream`](super::Feed::stream) or
+    /// [`MuxService`](crate::mux::MuxService) counts as too far behind, and what becomes of it then.
+    /// With [`LagPolicy::Resume`](super::LagPolicy::Resume) the bounds alone end no stream there: it
+    /// goes on for as long as the history has what comes next for it.
     pub lag: Lag,
     /// What readers are told of the feed until the first
     /// [`Feed::set_status`](super::Feed::set_status).
@@ -40,8 +42,7 @@ impl FeedOptions {
         self
     }
 
-    /// Sets how far the readers of [`Feed::stream`](super::Feed::stream) and
-    /// [`MuxService`](crate::mux::MuxService) may fall behind.
+    /// Sets when a reader counts as too far behind, and [what becomes of it](Self::lag) then.
     #[must_use]
     pub fn lag(mut self, lag: Lag) -> Self {
         self.lag = lag;

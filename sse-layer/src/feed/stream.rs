@@ -10,10 +10,8 @@ use http::{Response, StatusCode, Version};
 use http_body::{Body, Frame};
 
 use super::{Feed, Item, Lag, Notices, Reader, Start, Status};
+use crate::frame::MAX_BATCH_BYTES;
 use crate::{Event, LastEventId, head};
-
-/// The most bytes that are joined into one piece. A single larger event goes alone, uncopied.
-const MAX_PIECE: usize = 64 * 1024;
 
 /// One client's stream from a feed, made by [`Feed::stream`].
 ///
@@ -178,7 +176,7 @@ impl Piece {
         let len = self.only.len() + self.joined.len();
         if len == 0 {
             self.only = frame;
-        } else if len + frame.len() > MAX_PIECE {
+        } else if len + frame.len() > MAX_BATCH_BYTES {
             return false;
         } else if !frame.is_empty() {
             self.joined.put(std::mem::take(&mut self.only));

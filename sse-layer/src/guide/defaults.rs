@@ -13,7 +13,7 @@
 //! | `Cache-Control` | `no-cache, no-store, no-transform` | a handler's own value that has `no-store` |
 //! | `X-Accel-Buffering` | `no` | always |
 //! | greatest age of a stream | none | [`max_lifetime`](crate::SseLayer::max_lifetime) |
-//! | greatest number of streams | none | [`max_streams`](crate::SseLayer::max_streams) |
+//! | greatest number of streams | none; more get 503 and `Retry-After` | [`max_streams`](crate::SseLayer::max_streams) |
 //! | repairs, conversions, compression | none | [`repair`](crate::SseLayer::repair), [`convert`](crate::SseLayer::convert), feature `compress` |
 //!
 //! ## A comment after 15 seconds
@@ -58,6 +58,13 @@
 //! Who needs one (more than one instance behind a load balancer, credentials that expire) knows
 //! his own number. Mercure ends streams after 10 minutes, each at a random moment of the last two;
 //! [`max_lifetime`](crate::SseLayer::max_lifetime) takes up to 20 % off in the same way.
+//!
+//! ## No greatest number
+//!
+//! What a machine can hold is the operator's to know. A stream beyond
+//! [`max_streams`](crate::SseLayer::max_streams) is answered 503 with a `Retry-After` of the
+//! reconnection time, spread like it. That is for clients that fetch: `EventSource` takes any
+//! status but 200 as the end, so a page must wait and make a new one.
 //!
 //! # A feed
 //!

@@ -12,7 +12,7 @@ use super::reading::Reading;
 #[cfg(feature = "compress")]
 use crate::compress::Compression;
 use crate::convert::{Convert, Converter};
-use crate::jitter::jitter;
+use crate::jitter::{RETRY_JITTER, jitter};
 use crate::observe::{Observe, Observer};
 use crate::{Drain, Event, Framer, KeepAlive, Repairs};
 
@@ -36,10 +36,6 @@ pub struct SseLayer {
     #[cfg(feature = "compress")]
     compression: Option<Compression>,
 }
-
-/// How much of the reconnection time is left to chance. Clients that were cut off together come
-/// back spread over two thirds of it.
-const RETRY_JITTER: f64 = 0.33;
 
 /// What clients are told to wait, where they must be told something and no time is set.
 const DEFAULT_RETRY: Duration = Duration::from_secs(3);

@@ -45,6 +45,12 @@
 //! [lifetime](SseLayer::max_lifetime) each after some. Both do so between two events, with a last
 //! `retry:` and an optional [farewell](SseLayer::farewell). A handler's stream is dropped by then.
 //!
+//! An error of the handler's body is passed on, after all that came before it. The server then
+//! does not end the response but breaks it off: hyper closes an HTTP/1 connection, and resets an
+//! HTTP/2 stream. So everybody on the way, and the server's log, can tell it from an end; an
+//! `EventSource` comes back from both. An [`EventStream`](crate::EventStream) has no such errors:
+//! one among its items ends the response in good order.
+//!
 //! # With other layers
 //!
 //! | layer | with streams |

@@ -2,6 +2,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::bom::Bom;
 use crate::convert::{Converter, TooLong};
+use crate::frame::MAX_BATCH_BYTES;
 use crate::{Frame, Framer};
 
 /// How a handler's bytes become those of the stream.
@@ -14,9 +15,6 @@ pub(super) enum Reading {
     /// Record by record, without a byte order mark at the start.
     Converted { bom: Bom, converter: Box<Converter> },
 }
-
-/// Frames that are ready together leave together; the one that crosses this size is still taken.
-const MAX_BATCH_BYTES: usize = 64 * 1024;
 
 impl Reading {
     pub(super) const fn as_is() -> Self {

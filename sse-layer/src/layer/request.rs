@@ -1,3 +1,5 @@
+use std::fmt;
+
 use http::{HeaderMap, Method, Request, Uri, Version};
 use tokio::time::Instant;
 
@@ -7,7 +9,6 @@ use crate::compress::{Coding, Compression};
 use crate::observe::Opened;
 
 /// What of a request matters to the stream that answers it.
-#[derive(Debug)]
 pub(super) struct Asked {
     pub(super) at: Instant,
     pub(super) method: Method,
@@ -18,6 +19,16 @@ pub(super) struct Asked {
     /// What the answer is to be coded in, if it is a stream.
     #[cfg(feature = "compress")]
     pub(super) coding: Option<Coding>,
+}
+
+impl fmt::Debug for Asked {
+    /// Without the path and query, which may have secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Asked")
+            .field("method", &self.method)
+            .field("version", &self.version)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Asked {

@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 use bytes::BytesMut;
 use http::StatusCode;
 
-use super::{FeedName, MuxStream, Piece, Place, Request, Wanted, wire};
+use super::{Entered, FeedName, MuxStream, Piece, Request, Wanted, wire};
 use crate::feed::{Epoch, Feed};
 
 /// What a stream is to read from now on, and what no longer.
@@ -22,13 +22,13 @@ pub(super) struct Changing {
     /// That of the log. One position goes for all feeds, so all are of the first one's log.
     epoch: Option<Epoch>,
     max_feeds: usize,
-    place: Place<Change>,
+    entered: Entered<Change>,
 }
 
 impl Changing {
     /// A stream of no feed yet.
-    pub(super) fn new(max_feeds: usize, place: Place<Change>) -> Self {
-        Self { stream: MuxStream::new(), epoch: None, max_feeds, place }
+    pub(super) fn new(max_feeds: usize, entered: Entered<Change>) -> Self {
+        Self { stream: MuxStream::new(), epoch: None, max_feeds, entered }
     }
 
     /// Adds a feed that was found, from where `request` says; or writes why it is not added.
@@ -76,7 +76,7 @@ impl Changing {
 
     pub(super) fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Piece> {
         let mut told = BytesMut::new();
-        while let Poll::Ready(change) = self.place.poll_next(cx) {
+        while let Poll::Ready(change) = self.entered.poll_next(cx) {
             self.apply(change, &mut told);
         }
         if !told.is_empty() {

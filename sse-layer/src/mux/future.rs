@@ -1,4 +1,5 @@
 use std::convert::Infallible;
+use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -16,7 +17,6 @@ const MAX_BODY: usize = 64 * 1024;
 
 pin_project! {
     /// Future of [`MuxService`]: reads the body of a POST, and answers.
-    #[derive(Debug)]
     pub struct MuxFuture<F, B> {
         // Gone when it has been given.
         answer: Option<Response<MuxBody>>,
@@ -26,7 +26,6 @@ pin_project! {
 }
 
 pin_project! {
-    #[derive(Debug)]
     struct Reading<F, B> {
         service: MuxService<F>,
         parts: Parts,
@@ -44,6 +43,13 @@ impl<F, B> MuxFuture<F, B> {
     pub(super) fn reading(service: MuxService<F>, parts: Parts, body: B) -> Self {
         let reading = Reading { service, parts, body, read: BytesMut::new() };
         Self { answer: None, reading: Some(reading) }
+    }
+}
+
+impl<F, B> fmt::Debug for MuxFuture<F, B> {
+    /// Without the request, which has its client's secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MuxFuture").finish_non_exhaustive()
     }
 }
 

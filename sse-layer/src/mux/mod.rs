@@ -125,4 +125,4 @@ pub use self::request::{ChangeRequest, Request, Wanted};
 pub use self::service::MuxService;
 pub use self::sid::Sid;
 pub use self::stream::{MuxStream, Piece};
-pub use self::streams::{Place, Refused, Streams};
+pub use self::streams::{Entered, Refused, Streams};

@@ -72,7 +72,7 @@ impl Request {
             feeds: Vec<Wanted>,
             cursor: Option<String>,
         }
-        let Posted { feeds, cursor } = serde_json::from_slice(json)?;
+        let Posted { feeds, cursor } = serde_json::from_slice(json).map_err(JsonError::new)?;
         Ok(Self { feeds: each_once(feeds), after: cursor.unwrap_or_default() })
     }
 
@@ -150,7 +150,7 @@ impl ChangeRequest {
     ///
     /// For what is not such JSON.
     pub fn of_json(json: &[u8]) -> Result<Self, JsonError> {
-        Ok(serde_json::from_slice(json)?)
+        serde_json::from_slice(json).map_err(JsonError::new)
     }
 }
 

@@ -17,7 +17,7 @@ use super::{
     is_same_origin, wire,
 };
 use crate::feed::{Feed, Notices};
-use crate::jitter::jitter;
+use crate::jitter::{RETRY_JITTER, jitter};
 use crate::{LastEventId, head};
 
 /// Service that sends any number of feeds on one stream, to whoever asks for them.
@@ -30,9 +30,6 @@ pub struct MuxService<F> {
     max_feeds: usize,
     origins: Arc<[String]>,
 }
-
-/// How much of the reconnection time is left to chance.
-const RETRY_JITTER: f64 = 0.33;
 
 impl<F: Feeds> MuxService<F> {
     /// One for these feeds, with a reconnection time of 3 seconds and at most 256 feeds on a
@@ -113,7 +110,7 @@ impl<F: Feeds> MuxService<F> {
         if request.feeds.len() > self.max_feeds {
             return bad("Too many feeds for one stream.\n");
         }
-        let Ok(place) = self.streams.enter(&parts.headers) else {
+        let Ok(entered) = self.streams.enter(&parts.headers) else {
             let text = "The stream cannot be given a name now.\n";
             return refuse(StatusCode::SERVICE_UNAVAILABLE, text);
         };
@@ -125,8 +122,8 @@ impl<F: Feeds> MuxService<F> {
 
         let mut begin = BytesMut::new();
         let retry = jitter(self.retry, RETRY_JITTER);
-        wire::open(&mut begin, retry, &place.sid().to_string(), resumed, at);
-        let mut stream = Changing::new(self.max_feeds, place);
+        wire::open(&mut begin, retry, &entered.sid().to_string(), resumed, at);
+        let mut stream = Changing::new(self.max_feeds, entered);
         for (wanted, found) in request.feeds.iter().zip(found) {
             stream.add(request, wanted, found, &mut begin);
         }

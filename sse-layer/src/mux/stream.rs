@@ -5,16 +5,12 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use bytes::{Bytes, BytesMut};
-use tokio::time::Instant;
-
 use super::FeedName;
 use super::wire::Encoder;
 use crate::feed::{Cursor, Entry, Item, Lag, Lagged, Reader, Start};
-
-/// Events that are ready together leave together, until they have come to so many bytes. The
-/// event that crosses the line is still taken.
-const MAX_PIECE: usize = 64 * 1024;
+use crate::frame::MAX_BATCH_BYTES;
+use crate::instant::StdInstant;
+use bytes::{Bytes, BytesMut};
 
 /// The feeds of a multiplexed stream, and what is due of them: a [`Reader`] and an [`Encoder`]
 /// that agree on the feeds' numbers.
@@ -60,7 +56,7 @@ pub struct Piece {
     /// How many times it tells that a slow reader was spared something.
     pub lagged: u64,
     /// When the newest event in it was published.
-    pub published: Option<Instant>,
+    pub published: Option<StdInstant>,
     /// How many events the slow reader was spared in all of these.
     pub missed: u64,
 }
@@ -181,7 +177,7 @@ impl MuxStream {
     pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Piece> {
         let (mut piece, mut out) = (Piece::default(), BytesMut::new());
         loop {
-            while out.len() < MAX_PIECE {
+            while out.len() < MAX_BATCH_BYTES {
                 let Some(item) = self.due.pop() else { break };
                 match &item {
                     Item::Event { entry, .. } => {

@@ -30,14 +30,14 @@ const MAX_WAITING: usize = 16;
 ///
 /// # tokio::runtime::Runtime::new()?.block_on(async {
 /// let (streams, anybody) = (Streams::new(), HeaderMap::new());
-/// let mut place = streams.enter(&anybody)?;
-/// let sid = place.sid();
+/// let mut entered = streams.enter(&anybody)?;
+/// let sid = entered.sid();
 /// streams.change(sid, &anybody, || "more").unwrap();
-/// assert_eq!(place.next().await, "more");
+/// assert_eq!(entered.next().await, "more");
 ///
 /// let somebody = HeaderMap::from_iter([(http::header::COOKIE, "s=1".parse()?)]);
 /// assert_eq!(streams.change(sid, &somebody, || "less"), Err(Refused::NotTheirs));
-/// drop(place);
+/// drop(entered);
 /// assert_eq!(streams.change(sid, &anybody, || "less"), Err(Refused::Unknown));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// # })?;
@@ -58,7 +58,7 @@ struct Client {
 }
 
 /// A stream's entry, for as long as it is open.
-pub struct Place<C> {
+pub struct Entered<C> {
     streams: Streams<C>,
     sid: Sid,
     changes: Receiver<C>,
@@ -110,11 +110,11 @@ impl<C> Streams<C> {
     /// # Errors
     ///
     /// That of the operating system, if it has no random numbers to make a name of.
-    pub fn enter(&self, headers: &HeaderMap) -> io::Result<Place<C>> {
+    pub fn enter(&self, headers: &HeaderMap) -> io::Result<Entered<C>> {
         let (sender, changes) = channel(MAX_WAITING);
         let sid = Sid::random()?;
         self.lock().insert(sid, (sender, self.client(headers)));
-        Ok(Place { streams: self.clone(), sid, changes })
+        Ok(Entered { streams: self.clone(), sid, changes })
     }
 
     /// Sends a change to the stream of this name, for whoever sent a request with these header
@@ -162,7 +162,7 @@ impl<C> Streams<C> {
     }
 }
 
-impl<C> Place<C> {
+impl<C> Entered<C> {
     /// The stream's name.
     #[must_use]
     pub const fn sid(&self) -> Sid {
@@ -186,7 +186,7 @@ impl<C> Place<C> {
     }
 }
 
-impl<C> Drop for Place<C> {
+impl<C> Drop for Entered<C> {
     fn drop(&mut self) {
         self.streams.lock().remove(&self.sid);
     }
@@ -210,9 +210,9 @@ impl<C> fmt::Debug for Streams<C> {
     }
 }
 
-impl<C> fmt::Debug for Place<C> {
+impl<C> fmt::Debug for Entered<C> {
     /// Without the name, which is a secret of the client's.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Place").finish_non_exhaustive()
+        f.debug_struct("Entered").finish_non_exhaustive()
     }
 }

@@ -87,7 +87,7 @@ async fn empty_frames_are_not_passed_on() {
 }
 
 #[tokio::test]
-async fn trailers_and_errors_pass() {
+async fn trailers_and_errors_of_the_handlers_body_pass() {
     let trailers = HeaderMap::from_iter([("x-sum".parse().unwrap(), HeaderValue::from(7))]);
     let body = frames([Ok(data(b"data")), Ok(Frame::trailers(trailers.clone())), Err("broken")]);
     let mut body = Box::pin(through(SseLayer::new(), body).await);

@@ -43,7 +43,7 @@ impl Batch {
             match item {
                 Item::Event { entry, .. } => {
                     frames.push_event(entry.frame().bytes().clone());
-                    came.get_or_insert_with(|| entry.published());
+                    came.get_or_insert_with(|| entry.published().into());
                     end = Some(entry.cursor());
                 }
                 Item::Gap { .. } => {

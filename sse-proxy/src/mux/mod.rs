@@ -162,11 +162,11 @@ impl Mux {
         if asked.feeds.len() > self.max_feeds {
             return Err(TOO_MANY_FEEDS);
         }
-        let place = self
+        let entered = self
             .streams
             .enter(&request.headers)
             .map_err(|_| Answer::new(503, "The stream cannot be given a name now.\n"))?;
-        Ok(Changing::open(self, place, &as_feeds_request(request), &asked))
+        Ok(Changing::open(self, entered, &as_feeds_request(request), &asked))
     }
 
     async fn change(

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use sse_layer::mux::{self, ChangeRequest, MuxStream, Piece, Place, Wanted, wire};
+use sse_layer::mux::{self, ChangeRequest, Entered, MuxStream, Piece, Wanted, wire};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::catch_ups::{CatchUps, CaughtUp};
@@ -36,7 +36,7 @@ pub(super) struct Change {
 pub(crate) struct Changing {
     mux: Mux,
     stream: MuxStream,
-    place: Place<Box<Change>>,
+    entered: Entered<Box<Change>>,
     /// What is told before anything else.
     told: BytesMut,
     visit: Visit,
@@ -58,7 +58,7 @@ impl Changing {
     /// A stream of what is asked for.
     pub(super) fn open(
         mux: &Mux,
-        place: Place<Box<Change>>,
+        entered: Entered<Box<Change>>,
         request: &Request,
         asked: &mux::Request,
     ) -> Self {
@@ -72,11 +72,11 @@ impl Changing {
         }
         let mut told = BytesMut::new();
         let at = asked.is_live(at.epoch).then_some(at);
-        wire::open(&mut told, jitter(RETRY), &place.sid().to_string(), resumed, at);
+        wire::open(&mut told, jitter(RETRY), &entered.sid().to_string(), resumed, at);
         let stream = MuxStream::new();
         let shown = mux.shown.as_ref().map(|shown| shown.open(&request.headers));
         let (mux, catch_ups, turn) = (mux.clone(), CatchUps::default(), None);
-        let mut changing = Self { mux, stream, place, told, visit, shown, catch_ups, turn };
+        let mut changing = Self { mux, stream, entered, told, visit, shown, catch_ups, turn };
         for wanted in &asked.feeds {
             changing.add(request, asked, wanted);
         }
@@ -119,7 +119,7 @@ impl Changing {
             let is_caught_up = self.catch_ups.is_empty();
             let next = tokio::select! {
                 biased;
-                change = self.place.next() => Next::Change(change),
+                change = self.entered.next() => Next::Change(change),
                 caught_up = self.catch_ups.next(), if !is_caught_up => Next::CaughtUp(caught_up),
                 piece = self.stream.next(), if is_caught_up => Next::Piece(piece),
             };
@@ -149,7 +149,7 @@ impl Changing {
         let Err(end) = self.write_all(&mut downstream).await;
         self.visit.end(end);
         // Whatever becomes of the rest, nobody can change it any more, and no feed is read for it.
-        drop((self.stream, self.place, self.shown, self.catch_ups, self.turn));
+        drop((self.stream, self.entered, self.shown, self.catch_ups, self.turn));
         downstream.end(end, Some(wire::bye().to_bytes())).await;
     }
 
@@ -168,7 +168,7 @@ impl Changing {
             }
             let bytes = piece.bytes.len();
             downstream.write(piece.bytes, stuck(&mut self.stream, bytes)).await?;
-            self.visit.wrote(piece.events, bytes, piece.published);
+            self.visit.wrote(piece.events, bytes, piece.published.map(Into::into));
         }
     }
 }
