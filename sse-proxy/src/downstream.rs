@@ -168,10 +168,11 @@ impl Downstream {
                 () = sleep_until(keep_alive), if !self.keep_alive.is_zero() => {}
             }
             let patience = sleep_until(Instant::now() + self.keep_alive);
-            self.write(Bytes::from_static(KEEP_ALIVE), async {
+            // In a box: most of the time, a stream waits.
+            Box::pin(self.write(Bytes::from_static(KEEP_ALIVE), async {
                 patience.await;
                 End::Lagged
-            })
+            }))
             .await?;
         }
     }
@@ -196,7 +197,12 @@ impl Downstream {
 
     /// Ends the response as the reason asks for: in good order, or cut off so that the client
     /// sees that something is missing. Returns the connection if it can be used again.
-    pub(crate) async fn end(mut self, end: End, farewell: Option<Bytes>) -> Option<Connection> {
+    pub(crate) async fn end(self, end: End, farewell: Option<Bytes>) -> Option<Connection> {
+        // In a box, as all that is rare is: a task is as large as the largest of its ways.
+        Box::pin(self.end_as(end, farewell)).await
+    }
+
+    async fn end_as(mut self, end: End, farewell: Option<Bytes>) -> Option<Connection> {
         let orderly = match end {
             End::Drained => {
                 let mut last = BytesMut::new();
@@ -255,7 +261,7 @@ impl Io {
             Self::Http2(send) => _ = poll_fn(|cx| send.poll_reset(cx)).await,
             Self::BothWays(both) => {
                 let BothWays { session, sending } = &mut **both;
-                while sending.go_on(session).await.is_ok() {}
+                Box::pin(async { while sending.go_on(session).await.is_ok() {} }).await;
             }
         }
     }
@@ -274,7 +280,7 @@ impl Io {
                 Ok(())
             }
             Self::BothWays(both) => {
-                both.session.write_response_body(body, false).await.map_err(|_| Gone)
+                Box::pin(both.session.write_response_body(body, false)).await.map_err(|_| Gone)
             }
         }
     }

@@ -64,13 +64,18 @@ impl Drop for Connection {
 /// What a stream holds while it lasts: it is counted, and the process does not go without it.
 pub(crate) struct Seat {
     _counted: Counted,
-    /// An HTTP/1 client's connection is not counted elsewhere once it has become a stream.
-    _connection: Connection,
+    /// An HTTP/1 client's connection is not counted elsewhere once it has become a stream; that of
+    /// HTTP/2 streams is.
+    _connection: Option<Connection>,
     pub(crate) draining: Draining,
 }
 
 impl Seat {
-    pub(crate) const fn new(counted: Counted, connection: Connection, draining: Draining) -> Self {
+    pub(crate) const fn new(
+        counted: Counted,
+        connection: Option<Connection>,
+        draining: Draining,
+    ) -> Self {
         Self { _counted: counted, _connection: connection, draining }
     }
 }

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use http::Version;
 use pingora::protocols::http::ServerSession;
 
 use crate::client::{Client, reuse};
@@ -59,12 +60,13 @@ impl Places {
 
     /// A stream's place within the limits, if there is one left.
     pub(crate) fn seat(&self, request: &Request) -> Option<Seat> {
-        self.seat_of(request.client)
+        self.seat_of(request.client, request.version)
     }
 
-    fn seat_of(&self, client: Option<IpAddr>) -> Option<Seat> {
+    fn seat_of(&self, client: Option<IpAddr>, version: Version) -> Option<Seat> {
         let counted = self.streams.count(client)?;
-        Some(Seat::new(counted, self.connections.enter(), self.drain.join()))
+        let connection = (version < Version::HTTP_2).then(|| self.connections.enter());
+        Some(Seat::new(counted, connection, self.drain.join()))
     }
 
     /// Answers a request for a part of the page that shows the multiplexed streams.
@@ -91,11 +93,11 @@ impl Places {
         mut session: Box<ServerSession>,
         request: Request,
     ) -> pingora::Result<Option<Connection>> {
-        let client = request.client;
+        let (client, version) = (request.client, request.version);
         let Some(opened) = self.mux.ask(&mut session, request).await? else {
             return reuse(session).await;
         };
-        match self.seat_of(client) {
+        match self.seat_of(client, version) {
             Some(seat) => opened.write(Client::Session(session), seat).await?,
             None => respond(*session, 429, TOO_MANY_STREAMS).await?,
         }
