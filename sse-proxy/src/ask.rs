@@ -80,7 +80,10 @@ fn may_be_get(came: &[u8]) -> bool {
 /// that comes byte by byte is so parsed once.
 fn has_end(came: &[u8], before: usize) -> bool {
     let new = came.get(before.saturating_sub(3)..).unwrap_or_default();
-    new.windows(2).any(|end| end == b"\n\n") || new.windows(3).any(|end| end == b"\n\r\n")
+    // As it is with nearly all.
+    new.ends_with(b"\n\r\n")
+        || new.windows(2).any(|end| end == b"\n\n")
+        || new.windows(3).any(|end| end == b"\n\r\n")
 }
 
 enum Parsed {
