@@ -172,15 +172,10 @@ impl Bench {
 
     /// Starts a program in a group of its own, on a processor of its own.
     fn start(&self, mut command: Command, core: usize) -> io::Result<Running> {
+        // Should this process be killed, those that it has started end too, and their children.
+        command = behind(&["setpriv", "--pdeathsig", "TERM"], &command);
         if self.has_two_cores {
-            let mut pinned = Command::new("taskset");
-            pinned.arg("-c").arg(core.to_string()).arg(command.get_program());
-            pinned.args(command.get_args());
-            for (name, value) in command.get_envs() {
-                value.map(|value| pinned.env(name, value));
-            }
-            command.get_current_dir().map(|folder| pinned.current_dir(folder));
-            command = pinned;
+            command = behind(&["taskset", "-c", &core.to_string()], &command);
         }
         command.process_group(0).stdin(Stdio::null()).stdout(Stdio::null());
         if std::env::var_os("PEERS_DEBUG").is_none() {
@@ -200,6 +195,18 @@ impl Bench {
         fs::write(self.folder.join("key.pem"), &key)?;
         fs::write(self.folder.join("both.pem"), certificate + &key)
     }
+}
+
+/// A command as the argument of another.
+fn behind(words: &[&str], command: &Command) -> Command {
+    let (program, first) = words.split_first().unwrap_or((&"env", &[]));
+    let mut all = Command::new(program);
+    all.args(first).arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        value.map(|value| all.env(name, value));
+    }
+    command.get_current_dir().map(|folder| all.current_dir(folder));
+    all
 }
 
 /// This program as the load tester.
