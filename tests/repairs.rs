@@ -6,7 +6,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use http::StatusCode;
 
-use crate::support::{Origin, Proxy, fields};
+use crate::support::{Ending, Origin, Proxy, fields};
 
 #[tokio::test]
 async fn an_error_that_is_softened_sends_browsers_away_as_long_as_the_server_says() {
@@ -39,6 +39,96 @@ async fn gzip_that_nobody_declared_is_undone() {
             assert_eq!(stream.data().await, data, "each event as it comes");
         }
     }
+}
+
+#[tokio::test]
+async fn two_codings_of_one_stream_are_undone_on_every_kind_of_route() {
+    let origin = Origin::start();
+    for keys in ["", "stream = \"shared\""] {
+        let proxy = Proxy::before(&origin, keys).await;
+        for client in proxy.clients().await {
+            let path = format!("/{}", client.protocol());
+            let (mut stream, mut exchange) = tokio::join!(client.open(&path), async {
+                let mut exchange = origin.request(&path).await;
+                exchange.open_with("Content-Encoding: gzip\r\nContent-Encoding: gzip\r\n").await;
+                exchange
+            });
+            let mut outer = GzEncoder::new(Vec::new(), Compression::fast());
+            let mut inner = GzEncoder::new(Vec::new(), Compression::fast());
+            for data in ["one", "two"] {
+                write!(inner, "data: {data}\n\n").expect("a vector");
+                inner.flush().expect("a vector");
+                outer.write_all(&std::mem::take(inner.get_mut())).expect("a vector");
+                outer.flush().expect("a vector");
+                exchange.send(std::mem::take(outer.get_mut())).await;
+                assert_eq!(stream.data().await, data, "each event as it comes");
+            }
+            assert!(stream.response.values("content-encoding").is_empty());
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_stream_in_an_unknown_coding_passes_as_it_is_and_that_is_told_once() {
+    let origin = Origin::start();
+    let admin = "[admin]\naddress = \"127.0.0.1:0\"";
+    let proxy = Proxy::start(&(Proxy::config(&origin, "") + admin)).await;
+    for client in proxy.clients().await {
+        let (response, ()) = tokio::join!(client.try_events("/feed", fields(&[])), async {
+            let coded = "Content-Type: text/event-stream\r\nContent-Encoding: compress\r\n";
+            origin.request("/feed").await.answer("200 OK", coded, "\x1f\u{1}coded").await;
+        });
+        let response = response.expect("an answer");
+        assert_eq!(response.values("content-encoding"), ["compress"]);
+        assert_eq!(response.text().await, "\x1f\u{1}coded");
+    }
+    let told = "its content coding cannot be undone here";
+    proxy.logged(told).await;
+    assert_eq!(proxy.log().matches(told).count(), 1, "{}", proxy.log());
+    let feeds = proxy.admin().get("/api/feeds").await.text().await;
+    assert!(feeds.contains(told), "{feeds}");
+}
+
+#[tokio::test]
+async fn a_coding_that_was_not_asked_for_is_hinted_at_where_its_repair_is_off() {
+    let origin = Origin::start();
+    let proxy = Proxy::before(&origin, "repair = \"off\"").await;
+    let client = proxy.h1();
+    let (response, ()) = tokio::join!(client.try_events("/feed", fields(&[])), async {
+        let coded = "Content-Type: text/event-stream\r\nContent-Encoding: gzip\r\n";
+        origin.request("/feed").await.answer("200 OK", coded, "coded").await;
+    });
+    assert_eq!(response.expect("an answer").text().await, "coded");
+    proxy.logged("repair = [\"decode\"] would mend it").await;
+}
+
+// What has come whole before the damage is had; what comes after it is not made up.
+#[tokio::test]
+async fn a_coded_stream_that_is_cut_or_damaged_gives_what_was_sound() {
+    let origin = Origin::start();
+    let proxy = Proxy::before(&origin, "").await;
+    for client in proxy.clients().await {
+        for (damage, ending) in
+            [(&b""[..], Ending::Orderly), (b"\xff\xff\xff\xff\xff\xff", Ending::BrokenOff)]
+        {
+            let (mut stream, mut exchange) = tokio::join!(client.open("/feed"), async {
+                let mut exchange = origin.request("/feed").await;
+                exchange.open_with("Content-Encoding: gzip\r\n").await;
+                exchange
+            });
+            let mut coder = GzEncoder::new(Vec::new(), Compression::fast());
+            coder.write_all(b"data: sound\n\ndata: half").expect("a vector");
+            coder.flush().expect("a vector");
+            exchange.send(coder.get_ref()).await;
+            assert_eq!(stream.data().await, "sound");
+            if !damage.is_empty() {
+                exchange.send(damage).await;
+            }
+            exchange.end().await;
+            assert_eq!(stream.rest().await, (vec![], ending), "{}", client.protocol());
+        }
+    }
+    proxy.logged("the content coding is damaged").await;
 }
 
 #[tokio::test]

@@ -120,7 +120,7 @@ async fn fetch(
     let request = request.shared(route);
     let asked = async {
         let response = feeds.origins().open(route, &request, last_event_id).await?;
-        Answer::of(response, route, &request, |hints| joined.record.hint(hints)).await
+        Answer::of(response, route, &request, |odd| joined.record.odd(&odd)).await
     };
     let (mut response, mut head) = match asked.await.map_err(|error| error.to_string())? {
         Answer::Stream(response, head) => (response, head),

@@ -159,8 +159,8 @@ impl Held {
     async fn ask(&self, last_event_id: &[u8]) -> Result<Answer, OriginError> {
         let (route, request) = (&self.route, &self.request);
         let response = self.feeds.origins().open(route, request, last_event_id).await?;
-        let hint = self.feeds.records().hint_for(route, request);
-        Answer::of(response, route, request, hint).await
+        let tell = self.feeds.records().odd_for(route, request);
+        Answer::of(response, route, request, tell).await
     }
 
     /// Passes on what the origin sends, however often it has to be asked, until it has an answer

@@ -74,8 +74,8 @@ async fn look_at(
     route: &Route,
     request: &Request,
 ) -> Result<Answer, OriginError> {
-    let hint = feeds.records().hint_for(route, request);
-    Answer::of(response, route, request, hint).await
+    let tell = feeds.records().odd_for(route, request);
+    Answer::of(response, route, request, tell).await
 }
 
 /// A reconnection time of ours is for an `EventSource`, which does not post; others might take it

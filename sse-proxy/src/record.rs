@@ -10,6 +10,7 @@ use sse_layer::feed::{Feed, Status};
 
 use crate::config::Route;
 use crate::metrics::{Metrics, RouteMetrics};
+use crate::origin::Oddity;
 use crate::report;
 use crate::request::Request;
 use crate::told::Told;
@@ -141,9 +142,9 @@ impl Records {
         Recorded { records: self.clone(), key, record }
     }
 
-    /// What tells which repairs would make a stream of the answer to a request.
-    pub(crate) fn hint_for(&self, route: &Route, request: &Request) -> impl FnOnce(Repairs) {
-        |repairs| self.open(route, request, None).hint(repairs)
+    /// What hears why the answer to a request is no stream, if it looks like one.
+    pub(crate) fn odd_for(&self, route: &Route, request: &Request) -> impl FnOnce(Oddity) {
+        |oddity| self.open(route, request, None).odd(&oddity)
     }
 
     /// How all feeds do, and those that are gone and had faults. Private ones of one path are told
@@ -261,6 +262,20 @@ impl Record {
         let new = self.told.hints.first(self.counts.route(), &self.path, repairs);
         if !new.is_empty() {
             report::hinted(self.counts.route(), &self.path, &self.upstream, self.repair, new);
+        }
+    }
+
+    /// Tells why an answer is no stream that could be read here.
+    pub(crate) fn odd(&self, oddity: &Oddity) {
+        match oddity {
+            Oddity::Off(repairs) => self.hint(*repairs),
+            Oddity::UnknownCoding => {
+                self.failed(report::UNKNOWN_CODING);
+                let (route, decode) = (self.counts.route(), Repairs::DECODE);
+                if !self.told.hints.first(route, &self.path, decode).is_empty() {
+                    report::unknown_coding(route, &self.path, &self.upstream);
+                }
+            }
         }
     }
 

@@ -41,8 +41,8 @@ pub(crate) async fn ask(
     let answer = async {
         let last_event_id = last_event_id.unwrap_or_default();
         let response = feeds.origins().open(route, request, last_event_id).await?;
-        let hint = feeds.records().hint_for(route, request);
-        Answer::of(response, route, request, hint).await
+        let tell = feeds.records().odd_for(route, request);
+        Answer::of(response, route, request, tell).await
     };
     tokio::select! {
         answer = answer => Some(answer),

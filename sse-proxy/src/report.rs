@@ -27,6 +27,14 @@ pub(crate) fn hinted(route: &str, path: &str, upstream: &str, on: Repairs, hints
     );
 }
 
+/// Why a stream is passed on unread.
+pub(crate) const UNKNOWN_CODING: &str = "its content coding cannot be undone here";
+
+/// Tells that a stream is passed on unread: nothing of it is mended, kept or shared.
+pub(crate) fn unknown_coding(route: &str, path: &str, upstream: &str) {
+    tracing::warn!(route, path, upstream, "a stream is passed on as it is: {UNKNOWN_CODING}");
+}
+
 /// What to set so that these repairs are made besides those that are on.
 pub(crate) fn setting(on: Repairs, hints: Repairs) -> String {
     if on.contains(Repairs::SAFE) && Repairs::LEGACY.contains(on | hints) {

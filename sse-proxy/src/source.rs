@@ -174,7 +174,7 @@ impl Source {
     }
 
     async fn look_at(&self, response: Response) -> Result<Answer, OriginError> {
-        Answer::of(response, &self.route, &self.request, |hint| self.recorded.hint(hint)).await
+        Answer::of(response, &self.route, &self.request, |odd| self.recorded.odd(&odd)).await
     }
 
     /// Publishes the frames that have come. If they are many, the readers have a chance to take

@@ -1,6 +1,7 @@
 //! [`Proxy`]: the program, running.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
 
@@ -29,11 +30,21 @@ impl Proxy {
 
     /// The same, with the configuration in a folder that has more in it.
     pub(crate) async fn start_in(folder: Arc<Folder>, config: &str) -> Self {
+        Self::start_under(folder, config, &[]).await
+    }
+
+    /// The same, with more in the program's environment.
+    pub(crate) async fn start_under(
+        folder: Arc<Folder>,
+        config: &str,
+        environment: &[(&str, PathBuf)],
+    ) -> Self {
         let path = folder.write("sse-proxy.toml", config);
         let mut child = Command::new(env!("CARGO_BIN_EXE_sse-proxy"))
             .args(["run", "--config"])
             .arg(path)
             .env_remove("RUST_LOG")
+            .envs(environment.iter().map(|(name, value)| (name, value)))
             .stderr(Stdio::piped())
             .kill_on_drop(true)
             .spawn()

@@ -48,6 +48,9 @@ impl Body {
             if version < Version::HTTP_11 {
                 return Err(broken("HTTP/1.0 knows no transfer coding"));
             }
+            if has_unknown_coding(headers) {
+                return Err(broken("it uses a transfer coding that was not asked for"));
+            }
             if is_chunked(headers) { Left::Size } else { Left::Rest }
         } else if headers.contains_key(CONTENT_LENGTH) {
             Left::of_length(length(headers).ok_or_else(|| broken("the length is no number"))?)
@@ -138,9 +141,18 @@ fn up_to(most: u64, came: &mut Bytes) -> Bytes {
 
 /// Whether the last transfer coding is that in chunks: then it tells where the body ends.
 fn is_chunked(headers: &HeaderMap) -> bool {
-    let last = headers.get_all(TRANSFER_ENCODING).iter().next_back();
-    let last = last.and_then(|codings| codings.as_bytes().rsplit(|byte| *byte == b',').next());
-    last.is_some_and(|coding| coding.trim_ascii().eq_ignore_ascii_case(b"chunked"))
+    transfer_codings(headers).last().is_some_and(|coding| coding.eq_ignore_ascii_case(b"chunked"))
+}
+
+/// Whether the body would have to be decoded once more.
+fn has_unknown_coding(headers: &HeaderMap) -> bool {
+    let known: [&[u8]; 3] = [b"chunked", b"identity", b""];
+    transfer_codings(headers).any(|coding| !known.iter().any(|it| coding.eq_ignore_ascii_case(it)))
+}
+
+fn transfer_codings(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
+    let lines = headers.get_all(TRANSFER_ENCODING).iter();
+    lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b',')).map(<[u8]>::trim_ascii)
 }
 
 /// The length that is said, if it is one, however often.
@@ -254,7 +266,7 @@ mod tests {
             "3\r\nabc\rx",
         ] {
             for step in 1..=text.len() {
-                let chunked = body(&[("transfer-encoding", "gzip, chunked")]).unwrap();
+                let chunked = body(&[("transfer-encoding", "identity, chunked")]).unwrap();
                 assert!(taken(chunked, text, step).is_err(), "{text:?}, {step}");
             }
         }
@@ -287,6 +299,7 @@ mod tests {
             assert!(body(&headers).is_err(), "{wrong:?}");
         }
         assert!(body(&[("content-length", "3"), ("content-length", "3, 3")]).is_ok());
+        assert!(body(&[("transfer-encoding", "gzip, chunked")]).is_err());
         let overruled = body(&[("content-length", "x"), ("transfer-encoding", "chunked")]);
         assert_eq!(overruled.unwrap().left, Left::Size);
     }

@@ -28,6 +28,15 @@ pub(super) enum Decoding {
     Deflate(Box<DeflateDecoder<Vec<u8>>>),
     Brotli(Box<brotli::DecompressorWriter<Vec<u8>>>),
     Zstd(Box<zstd::stream::write::Decoder<'static, Vec<u8>>>),
+    Stacked(Box<Stacked>),
+}
+
+/// A coding around another, as where a server and a proxy before it both compress.
+pub(super) struct Stacked {
+    outer: Decoding,
+    /// What has come of the outer one.
+    between: Bytes,
+    inner: Decoding,
 }
 
 /// What is known of a body before its first bytes are.
@@ -52,18 +61,32 @@ enum Coding {
 pub(super) const GZIP_MARK: &[u8] = &[0x1f, 0x8b];
 
 impl Decoding {
-    /// For a body with these headers; `None` if its coding is unknown here.
+    /// For a body with these headers; `None` if one of its codings is unknown here, or if they are
+    /// more than anybody needs.
     pub(super) fn of(headers: &HeaderMap, repairs: Repairs) -> Option<Self> {
-        let label =
-            headers.get(CONTENT_ENCODING).map(|value| value.as_bytes().to_ascii_lowercase());
-        let label = match label.as_deref().map(<[u8]>::trim_ascii) {
-            None | Some(b"identity" | b"") => None,
-            Some(b"gzip" | b"x-gzip") => Some(Coding::Gzip),
-            Some(b"deflate") => Some(Coding::Deflate),
-            Some(b"br") => Some(Coding::Brotli),
-            Some(b"zstd") => Some(Coding::Zstd),
-            Some(_) => return None,
-        };
+        let lines = headers.get_all(CONTENT_ENCODING).iter();
+        let names = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
+        let mut codings = Vec::new();
+        for name in names {
+            match name.trim_ascii().to_ascii_lowercase().as_slice() {
+                b"identity" | b"" => {}
+                name => codings.push(Coding::named(name)?),
+            }
+        }
+        // In the order in which they were applied.
+        match *codings.as_slice() {
+            [] => Self::of_one(None, repairs),
+            [coding] => Self::of_one(Some(coding), repairs),
+            [inner, outer] => Some(Self::Stacked(Box::new(Stacked {
+                outer: Self::of_one(Some(outer), Repairs::NONE)?,
+                between: Bytes::new(),
+                inner: Self::of_one(Some(inner), Repairs::NONE)?,
+            }))),
+            _ => None,
+        }
+    }
+
+    fn of_one(label: Option<Coding>, repairs: Repairs) -> Option<Self> {
         let is_doubted = repairs.contains(match label {
             None => Repairs::DECODE_UNDECLARED,
             Some(_) => Repairs::DECODE_MISDECLARED,
@@ -97,8 +120,19 @@ impl Decoding {
         })
     }
 
+    /// Whether more may come without more input.
+    pub(super) fn has_more(&self) -> bool {
+        matches!(self, Self::Stacked(stacked) if !stacked.between.is_empty())
+    }
+
     /// Takes some of `input`, and returns what comes of it: a bounded piece, or nothing yet.
     pub(super) fn decode(&mut self, input: &mut Bytes) -> io::Result<Bytes> {
+        if let Self::Stacked(stacked) = self {
+            if stacked.between.is_empty() {
+                stacked.between = stacked.outer.decode(input)?;
+            }
+            return stacked.inner.decode(&mut stacked.between);
+        }
         if let Self::Unseen(unseen) = self {
             unseen.held.extend_from_slice(&std::mem::take(input));
             let Some(decoding) = unseen.verdict() else { return Ok(Bytes::new()) };
@@ -121,12 +155,25 @@ impl Decoding {
             }};
         }
         Ok(match self {
-            Self::Plain | Self::Unseen(_) => step.to_vec(),
+            Self::Plain | Self::Unseen(_) | Self::Stacked(_) => step.to_vec(),
             Self::Gzip(decoder) => through!(decoder),
             Self::Zlib(decoder) => through!(decoder),
             Self::Deflate(decoder) => through!(decoder),
             Self::Brotli(decoder) => through!(decoder),
             Self::Zstd(decoder) => through!(decoder),
+        })
+    }
+}
+
+impl Coding {
+    /// By its name in lower case.
+    fn named(name: &[u8]) -> Option<Self> {
+        Some(match name {
+            b"gzip" | b"x-gzip" => Self::Gzip,
+            b"deflate" => Self::Deflate,
+            b"br" => Self::Brotli,
+            b"zstd" => Self::Zstd,
+            _ => return None,
         })
     }
 }
@@ -172,7 +219,7 @@ mod tests {
         let mut out = Vec::new();
         for piece in body.chunks(step) {
             let mut piece = Bytes::copy_from_slice(piece);
-            while !piece.is_empty() {
+            while !piece.is_empty() || decoding.has_more() {
                 out.extend(decoding.decode(&mut piece)?);
             }
         }
@@ -203,6 +250,26 @@ mod tests {
                 assert_eq!(out.unwrap(), b"data: x\n\n", "{coding}, {step} bytes at a time");
             }
         }
+    }
+
+    #[test]
+    fn two_codings_are_undone_the_last_one_first() {
+        let inner = flushed!(GzEncoder::new(Vec::new(), Compression::fast()));
+        let mut outer = brotli::CompressorWriter::new(Vec::new(), 4096, 5, 20);
+        outer.write_all(&inner).unwrap();
+        outer.flush().unwrap();
+        for step in [1, 2, 4096] {
+            let out = decode(Some("gzip, identity, BR"), Repairs::SAFE, outer.get_ref(), step);
+            assert_eq!(out.unwrap(), b"data: x\n\n", "{step} bytes at a time");
+        }
+        for unknown in ["gzip, compress", "aws-chunked", "gzip, gzip, gzip"] {
+            let headers = HeaderMap::from_iter([(CONTENT_ENCODING, unknown.parse().unwrap())]);
+            assert!(Decoding::of(&headers, Repairs::SAFE).is_none(), "{unknown}");
+        }
+        let mut lines = HeaderMap::new();
+        lines.append(CONTENT_ENCODING, "gzip".parse().unwrap());
+        lines.append(CONTENT_ENCODING, "br".parse().unwrap());
+        assert!(matches!(Decoding::of(&lines, Repairs::SAFE), Some(Decoding::Stacked(_))));
     }
 
     #[test]

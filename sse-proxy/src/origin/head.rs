@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use http::header::{
-    AGE, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, DATE, ETAG, EXPIRES,
-    HeaderName, LAST_MODIFIED, RETRY_AFTER, SET_COOKIE, VIA,
+    ACCEPT_ENCODING, AGE, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, DATE,
+    ETAG, EXPIRES, HeaderName, LAST_MODIFIED, RETRY_AFTER, SET_COOKIE, VIA,
 };
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use sse_layer::convert::Convert;
@@ -35,6 +35,14 @@ pub(crate) enum Answer {
     Other(Response),
 }
 
+/// Something odd about an answer that stays as it is.
+pub(crate) enum Oddity {
+    /// These repairs are off, and would make a stream of it.
+    Off(Repairs),
+    /// It is a stream in a coding that cannot be undone here.
+    UnknownCoding,
+}
+
 /// What is known of a stream before its first event.
 pub(crate) struct StreamHead {
     /// The head for the client.
@@ -53,12 +61,12 @@ pub(crate) struct StreamHead {
 
 impl Answer {
     /// Looks at the head of an answer, and at its first bytes if the head alone does not tell.
-    /// `hint` is told which repairs are off that would make a stream of an answer that is none.
+    /// `tell` hears what keeps it from being a stream of ours.
     pub(crate) async fn of(
         mut response: Response,
         route: &Route,
         request: &Request,
-        hint: impl FnOnce(Repairs),
+        tell: impl FnOnce(Oddity),
     ) -> Result<Self, OriginError> {
         let shared = route.stream == Stream::Shared;
         let repairs = if shared { route.repair | Repairs::DECODE } else { route.repair };
@@ -68,7 +76,7 @@ impl Answer {
                 return Ok(Self::Other(response));
             };
             if !repairs.contains(repair) {
-                hint(repair);
+                tell(Oddity::Off(repair));
                 return Ok(Self::Other(response));
             }
             if repair == Repairs::SOFTEN_5XX {
@@ -76,15 +84,22 @@ impl Answer {
             }
             repaired |= repair;
         }
+        let is_labelled = is_event_stream(&response.headers);
         let coded = response.headers.contains_key(CONTENT_ENCODING);
         let decoding = match Decoding::of(&response.headers, repairs) {
             Some(decoding) if !coded || repairs.contains(Repairs::DECODE) => decoding,
-            _ => return Ok(Self::Other(response)),
+            other => {
+                if is_labelled && other.is_none() {
+                    tell(Oddity::UnknownCoding);
+                } else if is_labelled && !request.headers.contains_key(ACCEPT_ENCODING) {
+                    tell(Oddity::Off(Repairs::DECODE));
+                }
+                return Ok(Self::Other(response));
+            }
         };
         if coded {
             repaired |= Repairs::DECODE;
         }
-        let is_labelled = is_event_stream(&response.headers);
         let mut labelled = Labelled::unchanged();
         let convert = route.convert.format().filter(|_| request.takes_events());
         let convert = convert.filter(|format| {
@@ -96,7 +111,7 @@ impl Answer {
             match mended_label(&mut response, request, repairs, shared, coded).await? {
                 Label::Mended(repair) => repaired |= repair,
                 Label::Hinted(repair) => {
-                    hint(repair);
+                    tell(Oddity::Off(repair));
                     return Ok(Self::Other(response));
                 }
                 Label::Right => return Ok(Self::Other(response)),

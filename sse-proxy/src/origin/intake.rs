@@ -84,7 +84,7 @@ impl Intake {
     pub(crate) fn next_frame(&mut self) -> Result<Option<Frame>, OriginError> {
         let frame = loop {
             let frame = self.cutter.next_frame()?;
-            if frame.is_some() || self.input.is_empty() {
+            if frame.is_some() || (self.input.is_empty() && !self.decoding.has_more()) {
                 break frame;
             }
             let decoded = self.decoding.decode(&mut self.input).map_err(|error| {

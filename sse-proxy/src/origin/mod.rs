@@ -28,7 +28,7 @@ pub(crate) use self::ask::Ask;
 pub(crate) use self::bare::Bare;
 pub(crate) use self::body::Body;
 pub(crate) use self::forward::{Forward, add_forwarded, copy_end_to_end, copy_trailers, via};
-pub(crate) use self::head::{Answer, StreamHead};
+pub(crate) use self::head::{Answer, Oddity, StreamHead};
 pub(crate) use self::intake::Intake;
 pub(crate) use self::interims::Interim;
 pub(crate) use self::origins::Origins;
