@@ -31,6 +31,7 @@ class Feed {
   /** @type {Set<Reader>} */
   readers = new Set();
   stale = false;
+  fresh = false;
 
   /**
    * @param {Stream} stream
@@ -131,6 +132,7 @@ export class Hub {
   #withRoom({ name, at }) {
     for (const stream of this.#streams) {
       const { size } = stream.feeds;
+      if (size === 0) this.#streams.delete(stream); // all its feeds are closed
       const hasRoom = stream.isOurs && size > 0 && size < stream.limit && !stream.feeds.has(name);
       if (hasRoom && (!at || stream.goBack(at))) return stream;
     }
@@ -162,7 +164,7 @@ export class Hub {
       reader.joined = true;
       if (feed.state === 'open') reader.send(['open', feed.stream.cursor, feed.stream.number]);
     } else {
-      feed.readers.delete(reader);
+      this.#leave(reader); // which may have been the last to stay, if those before it are gone
       this.#place(reader);
     }
   }

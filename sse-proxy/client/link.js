@@ -130,6 +130,7 @@ function receive(id, source, message, places) {
     const [, at, number] = message;
     source.place = places[number] ??= { at };
     source.place.at = at;
+    source.at ||= at; // what is sent again for another page is not for one that came later
   } else if (kind === 'event') {
     const [, , , at, last] = message;
     if (distance(at, source.at) <= 0) return; // for another page, that had not seen it

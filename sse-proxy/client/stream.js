@@ -11,6 +11,7 @@ import { createParser } from './eventsource-parser.js';
  * @property {string} last The origin's id of its newest event.
  * @property {boolean} settled Whether the stream's cursor speaks for it: not before it is live.
  * @property {boolean} stale Whether what comes under its name is meant for its predecessor.
+ * @property {boolean} fresh Whether nothing can have been missed of it, as it begins only now.
  * @property {(state: 'open' | 'connecting' | 'closed' | 'native', more?: Told) => void} tell
  * @property {(type: string, data: string, cursor: string, id: string) => void} hear
  */
@@ -38,6 +39,8 @@ export class Stream {
   isOurs = true;
   /** The position up to which all has come. */
   cursor = '';
+  /** The position that was asked for when the stream was opened. */
+  #from = '';
   /** What the server was told to send. @type {Map<string, Feed>} */
   #told = new Map();
   /** @type {((isOurs: boolean) => void)[]} */
@@ -130,9 +133,14 @@ export class Stream {
     // What is not settled is added as soon as the stream is open: it does not begin at the cursor.
     const settled = all.filter((feed) => feed.settled);
     const feeds = this.#whole || !this.cursor || settled.length === 0 ? all : settled;
-    if (feeds.some((feed) => !feed.settled && feed.last)) this.cursor = '';
+    const isNew = settled.length === 0 || feeds.some((feed) => !feed.settled && feed.last);
+    if (isNew) this.cursor = '';
+    this.#from = this.cursor;
     this.#told = new Map(feeds.map((feed) => [feed.name, feed]));
-    for (const feed of feeds) feed.stale = false;
+    for (const feed of feeds) {
+      feed.stale = false;
+      feed.fresh = !feed.settled && !feed.last;
+    }
 
     const response = await this.#post('', { feeds: feeds.map(wanted), cursor: this.cursor || undefined }, signal);
     const isStream = response.headers.get('Content-Type')?.startsWith('text/event-stream');
@@ -177,13 +185,15 @@ export class Stream {
     if (event.startsWith('mux/')) return this.#control(event.slice(4), JSON.parse(data), id);
     const [name, type] = cut(event, '#');
     const [cursor, last = ''] = cut(id, ' ');
-    const isNews = !(distance(cursor, this.cursor) <= 0);
+    // What the origin has sent again stands where this stream began, or nowhere.
+    const isAgain = cursor === this.#from || cursor.endsWith('.0');
+    const isNews = !isAgain && !(distance(cursor, this.cursor) <= 0);
     if (isNews) this.cursor = cursor;
     const feed = this.feeds.get(name);
     if (!feed || feed.stale || this.#told.get(name) !== feed) return;
     if (isNews) feed.settled = true; // what it had to catch up with is through
     feed.last = last;
-    feed.hear(type ?? 'message', data, cursor, last);
+    feed.hear(type ?? 'message', data, isAgain ? '' : cursor, last);
   }
 
   /** @param {string} event @param {any} data @param {string} id */
@@ -205,11 +215,13 @@ export class Stream {
     const feed = this.feeds.get(data.feed);
     if (!feed || this.#told.get(data.feed) !== feed) return;
     if (event === 'feed') {
-      feed.stale = false;
+      feed.stale = feed.fresh = false;
+      // What comes after it was said to be open is not to be lost.
+      if (data.state === 'open') feed.settled ||= !feed.last;
       // The server still knows a closed feed by its name, until it is told to forget it.
       if (data.state === 'closed') this.remove(feed);
       feed.tell(data.state, data);
-    } else if (event === 'gap' && !feed.stale) {
+    } else if (event === 'gap' && !feed.stale && !feed.fresh) {
       feed.hear('mux/gap', JSON.stringify(data), '', feed.last);
     }
   }

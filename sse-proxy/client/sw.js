@@ -16,6 +16,9 @@ const ends = new Set();
 const lasts = new Map();
 /** How many of them are kept: some pages never come back. */
 const MOST_LASTS = 4096;
+/** What is not for the mux: the browser does better without us. @type {Set<string>} */
+const elsewhere = new Set();
+const MOST_ELSEWHERE = 1024;
 /** Whether another version of this worker takes over. */
 let isReplaced = false;
 
@@ -25,8 +28,10 @@ scope.addEventListener('fetch', (event) => {
   const { method, headers, url } = event.request;
   const { origin, pathname, search } = new URL(url);
   const isFeed = method === 'GET' && headers.get('Accept') === 'text/event-stream' && origin === location.origin;
+  const name = pathname + search;
   // What is ours by name is the mux itself.
-  if (isFeed && !isReplaced && !pathname.startsWith('/.sse/')) event.respondWith(answer(event, pathname + search));
+  const isOurs = isFeed && !isReplaced && !pathname.startsWith('/.sse/') && !elsewhere.has(name);
+  if (isOurs) event.respondWith(answer(event, name));
 });
 
 // What is still being answered when a worker goes is closed for good by Chromium, and what has ended is
@@ -99,6 +104,7 @@ function answer({ request, clientId }, name) {
     } else if (kind !== 'connecting') {
       const [, status = 404] = message;
       const isElsewhere = kind === 'native' || status === 404 || status === 400 || (status > 299 && status < 400);
+      if (isElsewhere && elsewhere.size < MOST_ELSEWHERE) elsewhere.add(name);
       if (isOpen || isElsewhere) return end();
       leave();
       respond(new Response(null, { status }));

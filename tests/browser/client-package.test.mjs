@@ -7,14 +7,12 @@ import path from 'node:path';
 import test from 'node:test';
 import { promisify } from 'node:util';
 import { gzipSync } from 'node:zlib';
+import { CLIENT, MODULES, clientText as text } from './client-files.mjs';
 import { startEventServer } from './event-server.mjs';
 import { startConfigured } from './harness.mjs';
 
 const run = promisify(execFile);
 const HERE = import.meta.dirname;
-const CLIENT = path.join(HERE, '../../sse-proxy/client');
-const FILES = fs.readdirSync(CLIENT).filter((name) => name.endsWith('.js'));
-const text = (name) => fs.readFileSync(path.join(CLIENT, name), 'utf8');
 
 /** The file and all that it imports at once. */
 function closure(name, seen = new Set()) {
@@ -47,7 +45,7 @@ test('its package has all files and nothing else', async () => {
   const { stdout } = await run('npm', ['pack', '--dry-run', '--json', '--offline'], { cwd: CLIENT });
   const report = JSON.parse(stdout);
   const files = Object.values(report)[0].files.map(({ path }) => path).sort();
-  assert.deepEqual(files, [...FILES, 'README.md', 'mux.d.ts', 'package.json'].sort());
+  assert.deepEqual(files, [...MODULES, 'README.md', 'mux.d.ts', 'package.json'].sort());
 });
 
 test('the proxy serves it as it is, with its type, and not again if it is known', async (t) => {
@@ -60,7 +58,7 @@ address = "ADDRESS"
 path = "/*"
 upstream = "${origin.url}"
 `);
-  for (const name of [...FILES, 'mux.d.ts']) {
+  for (const name of [...MODULES, 'mux.d.ts']) {
     const url = `${proxy.url}/.sse/${name}`;
     const answer = await fetch(url);
     assert.equal(answer.status, 200, name);

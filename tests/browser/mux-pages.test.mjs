@@ -1,16 +1,14 @@
 // The browser's side of multiplexing on all kinds of pages: what they do, and what they lack.
 
 import assert from 'node:assert/strict';
-import fs from 'node:fs';
-import path from 'node:path';
 import test from 'node:test';
 import { openPage, openTab } from './browsers.mjs';
+import { clientFiles } from './client-files.mjs';
 import { frame, openStream, startEventServer } from './event-server.mjs';
 import { names, startFeeds } from './feeds.mjs';
 import { until } from './harness.mjs';
 import { allOpen, assertHeard, read } from './tabs.mjs';
 
-const CLIENT = path.join(import.meta.dirname, '../../sse-proxy/client');
 /** How long the page waits for another resource, in milliseconds; `null` if it waits in vain. */
 const fetchTime = (page) => page.evaluate(async () => {
   const begin = performance.now();
@@ -102,11 +100,7 @@ test('without a shared worker each page has a stream of its own', async (t) => {
 });
 
 test('where there is no mux, sources are the browser\'s own', async (t) => {
-  const files = Object.fromEntries(fs.readdirSync(CLIENT).filter((name) => name.endsWith('.js')).map((name) => [
-    `/client/${name}`,
-    (req, res) => res.writeHead(200, { 'Content-Type': 'text/javascript' }).end(fs.readFileSync(path.join(CLIENT, name))),
-  ]));
-  const origin = await startEventServer(t, files);
+  const origin = await startEventServer(t, clientFiles('/client'));
   const page = await openPage(t, `${origin.url}/`);
   const feeds = names(3);
   await read(page, feeds, { client: '/client/mux.js' });
