@@ -5,7 +5,8 @@ import test from 'node:test';
 import { openPage, openTab } from './browsers.mjs';
 import { frame, openStream } from './event-server.mjs';
 import { names, startFeeds } from './feeds.mjs';
-import { allOpen, assertHeard, read } from './tabs.mjs';
+import { until } from './harness.mjs';
+import { allOpen, assertHeard, devtools, read } from './tabs.mjs';
 
 const FEEDS = names(20);
 
@@ -98,4 +99,40 @@ test('another version of the service worker takes over, and nothing is lost', as
   await register(page, '/.sse/sw.js?2');
   publish(FEEDS);
   await assertHeard(page, last(), 'by the next one');
+});
+
+/** Has the browser end all service workers, whatever they are doing. */
+const killWorkers = async (page) => {
+  const session = await devtools(page);
+  await session.send('ServiceWorker.enable');
+  await session.send('ServiceWorker.stopAllWorkers');
+};
+
+test('a service worker that is killed closes what it answers, and its page is told so', async (t) => {
+  const { page, publish } = await start(t);
+  await read(page, FEEDS, { client: null });
+  await allOpen(page);
+  publish(FEEDS);
+  await assertHeard(page, 1, 'before');
+  await killWorkers(page);
+  await until('each source has said that it is closed', () => page.evaluate(() => Object.entries(window.heard).every(
+    ([path, { errors }]) => errors === 1 && window.sources[path].readyState === EventSource.CLOSED,
+  )));
+  // Made again, they are answered by the next worker.
+  await page.evaluate(() => { window.heard = {}; window.sources = {}; });
+  await read(page, FEEDS, { client: null });
+  await allOpen(page);
+  publish(FEEDS);
+  await until('they hear', () => page.evaluate(() => Object.values(window.heard).every(({ numbers }) => numbers.at(-1) === 2)));
+});
+
+test('of a service worker that is killed the sources of a page with the client notice nothing', async (t) => {
+  const { page, publish, last } = await start(t);
+  await read(page, FEEDS);
+  await allOpen(page);
+  publish(FEEDS);
+  await killWorkers(page);
+  publish(FEEDS, 3);
+  await assertHeard(page, last(), 'without the service worker');
+  assert.equal(await errors(page), 0);
 });
