@@ -247,12 +247,22 @@ async fn what_history_no_longer_has_of_an_open_feed_comes_from_its_origin_first(
 #[tokio::test]
 async fn after_a_restart_who_is_further_behind_than_the_first_is_caught_up_with() {
     let origin = Origin::start();
-    let proxy = Proxy::before(&origin, FROM_ORIGIN).await;
-    for client in proxy.clients().await {
+    let mut before = Proxy::before(&origin, FROM_ORIGIN).await;
+    let (mut mux, _) = Mux::open(&before.h1(), &["/a"]).await;
+    let mut live = origin.opened("/a").await;
+    live.send(events(1, 2)).await;
+    assert_eq!(mux.events(2).await, of_feed("/a", 1, 2));
+    let cursor = mux.stream.last_event_id().split(' ').next().map(str::to_owned);
+    before.terminate();
+    assert!(before.exit().await.success());
+    live.gone().await;
+
+    let after = Proxy::before(&origin, FROM_ORIGIN).await;
+    for client in after.clients().await {
         let feed = format!("/{}", client.protocol());
-        let cursor = "00000000.7";
         let from = |id: &str| json!({"feeds": [[feed, id]], "cursor": cursor});
-        let (mut ahead, _) = Mux::post(&client, &from("6")).await;
+        let (mut ahead, open) = Mux::post(&client, &from("6")).await;
+        assert_eq!(open["resumed"], false, "the cursor is of another life");
         let mut live = origin.opened(&feed).await;
         assert_eq!(live.head.text("last-event-id").as_deref(), Some("6"));
         let (mut behind, _) = Mux::post(&client, &from("2")).await;

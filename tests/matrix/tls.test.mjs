@@ -15,7 +15,7 @@ import { SERVERS, startServer } from './lib/servers.mjs';
 /** One server of each kind, and one that needs mending. */
 const READ = ['express, wrong case', 'go net/http', 'openai-like mock', 'mcp sdk'];
 /** Who speaks HTTP/2 where it is offered. */
-const SPEAK_HTTP2 = ['chromium', 'curl', 'eventsource-client (Rust)'];
+const SPEAK_HTTP2 = ['chromium', 'httpx-sse', 'curl', 'eventsource-client (Rust)'];
 /** How soon a server must know that its client has left, in milliseconds. */
 const SOON = 1000;
 /** Milliseconds between events where a connection is to break between two. */

@@ -7,7 +7,7 @@ from jobs import serve
 
 
 def attempt(job):
-    with httpx.Client(timeout=30) as client:
+    with httpx.Client(timeout=30, http2=True) as client:
         with httpx_sse.connect_sse(client, "GET", job.url, headers=job.headers) as source:
             source.response.raise_for_status()
             for event in source.iter_sse():
