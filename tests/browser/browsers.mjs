@@ -6,7 +6,7 @@ import puppeteer from 'puppeteer-core';
 import { DEADLINE } from './harness.mjs';
 
 /** A page of a fresh Chromium. */
-export async function openPage(t, url, options = {}) {
+export async function openPage(t, url, { args = [], ...options } = {}) {
   const browser = await chromium.launch({
     ...options,
     executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
@@ -14,6 +14,7 @@ export async function openPage(t, url, options = {}) {
       '--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
       '--disable-background-networking', '--disable-component-update', '--disable-sync',
       '--ignore-certificate-errors', // of workers too, which the context's setting does not cover
+      ...args,
     ],
   });
   t.after(() => browser.close());

@@ -247,3 +247,29 @@ test('usual mistakes are told on the console, where that is wanted', async (t) =
   }
   assert.ok(said.every((text) => !text.includes('secret')));
 });
+
+test('on a host that is not this machine, nothing is told on the console', async (t) => {
+  const named = (req, res) => {
+    openStream(res);
+    res.write(frame({ type: 'update', data: 'x' }));
+  };
+  const { url } = await startFeeds(t, { handlers: { '/mistakes/named': named } });
+  const said = async (address, args) => {
+    const page = await openPage(t, address, { args });
+    const texts = [];
+    page.on('console', (message) => texts.push(message.text()));
+    await page.evaluate(async () => {
+      (await import('/.sse/mux.js')).install();
+      const source = new EventSource('/mistakes/named', { headers: {} });
+      while (source.readyState !== 1) await new Promise((next) => setTimeout(next, 10));
+      // As long as it takes to have hints, if they are wanted.
+      await import('/.sse/hints.js');
+      await new Promise((next) => setTimeout(next, 300));
+      source.close();
+    });
+    return texts.filter((text) => text.startsWith('EventSource'));
+  };
+  assert.ok((await said(url)).length > 0, 'here they are');
+  const elsewhere = url.replace('127.0.0.1', 'app.example');
+  assert.deepEqual(await said(elsewhere, ['--host-resolver-rules=MAP app.example 127.0.0.1']), []);
+});
