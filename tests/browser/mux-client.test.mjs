@@ -60,7 +60,7 @@ test('200 feeds in 5 tabs on one connection: nothing lost, nothing doubled, in o
 
 test('the proxy is restarted under 200 feeds in 5 tabs, and what comes meanwhile is had from the origin', async (t) => {
   const FEEDS = names(200);
-  const { proxy, url, publish, last } = await startFeeds(t, { tls: true });
+  const { proxy, relay, url, publish, last } = await startFeeds(t, { tls: true });
   const tabs = [await openPage(t, url)];
   while (tabs.length < 5) tabs.push(await openTab(tabs[0], url));
   for (const tab of tabs) await read(tab, FEEDS);
@@ -74,6 +74,7 @@ test('the proxy is restarted under 200 feeds in 5 tabs, and what comes meanwhile
   await proxy.restart(() => publish(FEEDS, 2));
   publish(FEEDS, 2);
   await all('after');
+  assert.equal(relay.open(), 1, 'on one connection again');
 });
 
 test('the tab that made the worker is closed, and the other goes on', async (t) => {

@@ -9,7 +9,7 @@ import { allOpen, assertHeard, read } from './tabs.mjs';
 
 test('in Firefox, 100 feeds in 3 tabs share a connection, and nothing is lost when it is cut', async (t) => {
   const FEEDS = names(100);
-  const { origin, relay, url, publish, last } = await startFeeds(t);
+  const { origin, proxy, relay, url, publish, last } = await startFeeds(t);
   const tabs = [await openFirefox(t, url)];
   while (tabs.length < 3) tabs.push(await openTab(tabs[0], url));
   for (const tab of tabs) await read(tab, FEEDS);
@@ -27,6 +27,11 @@ test('in Firefox, 100 feeds in 3 tabs share a connection, and nothing is lost wh
     await all(`cut ${round}`);
   }
   for (const feed of FEEDS) assert.equal(origin.opened(feed), 1, `${feed} was opened once`);
+
+  publish(FEEDS);
+  await proxy.restart(() => publish(FEEDS, 2));
+  publish(FEEDS);
+  await all('after a restart of the proxy');
 
   // The first tab made the worker.
   await tabs.shift().close();
