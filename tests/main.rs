@@ -28,6 +28,7 @@ mod mux_load;
 mod mux_origins;
 mod mux_page;
 mod mux_resume;
+mod origin_attacks;
 mod origins_framing;
 mod origins_limits;
 mod plain;

@@ -87,6 +87,8 @@ impl Http1 {
         if framing == Framing::Chunked {
             head.insert_header(TRANSFER_ENCODING, "chunked")?;
         }
+        // It is true: with its stream a connection ends, in good order too. What a client sends on it
+        // meanwhile is dropped, so nobody may think that a next request would be answered.
         head.insert_header(CONNECTION, "close")?;
         let mut out = BytesMut::with_capacity(512 + begin.len());
         out.extend_from_slice(b"HTTP/1.1 200 OK\r\n");

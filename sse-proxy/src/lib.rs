@@ -30,7 +30,8 @@
 //! Origins are asked over connections of our own (`origin`), HTTP/1 or HTTP/2; for a stream over
 //! HTTP/1, over a bare one (`origin::bare`) that can be handed to the hub. Trailers pass from
 //! origins to clients; those of a request do not, nor do informational answers (1xx) to clients of
-//! HTTP/2: pingora's sessions have none.
+//! HTTP/2: pingora's sessions have none. They put their own `Date` on whatever they answer; a private
+//! stream over HTTP/1 keeps its origin's, and a shared one there has none.
 //!
 //! # What happens when a queue is full
 //!

@@ -141,7 +141,10 @@ pub(crate) async fn answer_with(
             Ok(Some(chunk)) => session.write_response_body(chunk, false).await?,
             Ok(None) => break,
             // The client must see that something is missing.
-            Err(error) => return Err(broken_off(&error)),
+            Err(error) => {
+                response.report(&error);
+                return Err(broken_off(&error));
+            }
         }
     }
     match response.take_trailers() {

@@ -45,7 +45,10 @@ impl Trailing {
             let mut ignored = [0; 64];
             let chunk = tokio::select! {
                 biased;
-                chunk = response.chunk() => chunk.map_err(std::io::Error::other)?,
+                chunk = response.chunk() => {
+                    let told = chunk.inspect_err(|error| response.report(error));
+                    told.map_err(std::io::Error::other)?
+                }
                 read = stream.read(&mut ignored) => match read? {
                     0 => return Err(std::io::ErrorKind::BrokenPipe.into()),
                     _ => continue,

@@ -275,6 +275,11 @@ impl Exchange {
         within("another request", Self::read(self.io, self.open)).await.ok()
     }
 
+    /// The same, however long that takes: for scripts, which end with the test.
+    pub(crate) async fn next_in_the_end(self) -> Option<Self> {
+        Self::read(self.io, self.open).await.ok()
+    }
+
     /// The request's body.
     pub(crate) async fn body(&mut self) -> Vec<u8> {
         within("a request's body", self.read_body()).await.expect("a whole body")

@@ -48,12 +48,10 @@ impl Body {
             if version < Version::HTTP_11 {
                 return Err(broken("HTTP/1.0 knows no transfer coding"));
             }
-            if has_unknown_coding(headers) {
-                return Err(broken("it uses a transfer coding that was not asked for"));
-            }
-            if is_chunked(headers) { Left::Size } else { Left::Rest }
+            if is_chunked(headers)? { Left::Size } else { Left::Rest }
         } else if headers.contains_key(CONTENT_LENGTH) {
-            Left::of_length(length(headers).ok_or_else(|| broken("the length is no number"))?)
+            let wrong = || broken("the length is no number, or several");
+            Left::of_length(length(headers).ok_or_else(wrong)?)
         } else {
             Left::Rest
         };
@@ -139,20 +137,19 @@ fn up_to(most: u64, came: &mut Bytes) -> Bytes {
     came.split_to(usize::try_from(most).unwrap_or(usize::MAX).min(came.len()))
 }
 
-/// Whether the last transfer coding is that in chunks: then it tells where the body ends.
-fn is_chunked(headers: &HeaderMap) -> bool {
-    transfer_codings(headers).last().is_some_and(|coding| coding.eq_ignore_ascii_case(b"chunked"))
-}
-
-/// Whether the body would have to be decoded once more.
-fn has_unknown_coding(headers: &HeaderMap) -> bool {
-    let known: [&[u8]; 3] = [b"chunked", b"identity", b""];
-    transfer_codings(headers).any(|coding| !known.iter().any(|it| coding.eq_ignore_ascii_case(it)))
-}
-
-fn transfer_codings(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
-    let lines = headers.get_all(TRANSFER_ENCODING).iter();
-    lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b',')).map(<[u8]>::trim_ascii)
+/// Whether the body comes in chunks. An error if it is coded in a way that no request of ours
+/// allows: then nobody knows what it says, or where it ends.
+pub(super) fn is_chunked(headers: &HeaderMap) -> Result<bool, OriginError> {
+    let lines = headers.get_all(TRANSFER_ENCODING).iter().map(HeaderValue::as_bytes);
+    let codings = lines.flat_map(|line| line.split(|byte| *byte == b',')).map(<[u8]>::trim_ascii);
+    // Some old servers say it of what is not coded.
+    let is_coded = |coding: &&[u8]| !coding.eq_ignore_ascii_case(b"identity") && !coding.is_empty();
+    let mut codings = codings.filter(is_coded);
+    match (codings.next(), codings.next()) {
+        (None, _) => Ok(false),
+        (Some(only), None) if only.eq_ignore_ascii_case(b"chunked") => Ok(true),
+        _ => Err(broken("it uses a transfer coding that was not asked for")),
+    }
 }
 
 /// The length that is said, if it is one, however often.
@@ -290,6 +287,14 @@ mod tests {
         }
         let mut unmeasured = body(&[]).unwrap();
         assert!(unmeasured.close().is_ok() && unmeasured.has_ended());
+    }
+
+    #[test]
+    fn a_transfer_coding_that_nobody_asked_for_is_an_error() {
+        for wrong in ["gzip, chunked", "chunked, gzip", "chunked, chunked", "xchunked", "gzip"] {
+            assert!(body(&[("transfer-encoding", wrong)]).is_err(), "{wrong}");
+        }
+        assert_eq!(body(&[("transfer-encoding", "identity")]).unwrap().left, Left::Rest);
     }
 
     #[test]

@@ -12,6 +12,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::OriginError;
 use super::ask::Ask;
 use super::bare::Bare;
+use super::body::is_chunked;
 use super::group::{Group, Member};
 use super::pool::{Connection, Unsent};
 use super::probe::Probe;
@@ -123,7 +124,7 @@ impl Origins {
                         }
                         connection => exchange(route, member, connection, is_used, ask, body).await,
                     };
-                    let mut answer = answer?.holding(room);
+                    let mut answer = answer?.holding(room).from(route, member);
                     cors::decide(route, ask.request, &mut answer.headers);
                     return Ok(answer);
                 }
@@ -211,6 +212,7 @@ async fn exchange(
                 return Err(OriginError::unasked_switch());
             }
             Ok(answer) => {
+                is_chunked(answer.headers())?;
                 let lease = Lease::new(connection, &member.pool);
                 return Ok(Response::new(answer, nonzero(route.timeouts.idle), lease));
             }

@@ -15,7 +15,9 @@ use tokio::time::timeout;
 
 use super::OriginError;
 use super::bare::Bare;
+use super::group::Member;
 use super::pool::{Connection, Http1, Pool, Slot};
+use crate::config::{PathPattern, Route};
 
 /// An origin's answer: its head, and its body as it comes.
 ///
@@ -36,6 +38,8 @@ pub(crate) struct Response {
     lease: Option<Lease>,
     /// Room among the requests of its route.
     room: Option<OwnedSemaphorePermit>,
+    /// The route and the origin, for the log.
+    from: Option<Box<(PathPattern, Arc<Member>)>>,
 }
 
 /// Where the body comes from.
@@ -83,9 +87,16 @@ impl Response {
     ) -> Self {
         let upgrade = (answer.status() == StatusCode::SWITCHING_PROTOCOLS)
             .then(|| hyper::upgrade::on(&mut answer));
+        let has_two_framings = [TRANSFER_ENCODING, CONTENT_LENGTH]
+            .iter()
+            .all(|framing| answer.headers().contains_key(framing));
         let mut this = Self::of(answer.map(Source::Hyper), idle);
         this.upgrade = upgrade;
         this.lease = lease;
+        if has_two_framings {
+            // The origin may think of another end than we do (RFC 9112, 6.3).
+            this.close_after();
+        }
         this
     }
 
@@ -112,6 +123,7 @@ impl Response {
             upgrade: None,
             lease: None,
             room: None,
+            from: None,
         }
     }
 
@@ -119,6 +131,19 @@ impl Response {
     pub(super) fn holding(mut self, room: OwnedSemaphorePermit) -> Self {
         self.room = Some(room);
         self
+    }
+
+    /// The answer, which knows whose it is.
+    pub(super) fn from(mut self, route: &Route, member: &Arc<Member>) -> Self {
+        self.from = Some(Box::new((route.path.clone(), Arc::clone(member))));
+        self
+    }
+
+    /// Tells that it broke off, where it is no stream: what is one has a record for that.
+    pub(crate) fn report(&self, error: &OriginError) {
+        if let Some((route, member)) = self.from.as_deref() {
+            tracing::warn!(%route, upstream = %member.upstream, %error, "answer broke off");
+        }
     }
 
     /// An answer of this status without a body.
