@@ -228,6 +228,9 @@ impl<'a> Source<'a> {
         let request = String::from_utf8_lossy(request);
         let path = request.split(' ').nth(1).unwrap_or_default();
         let (path, query) = path.split_once('?').unwrap_or((path, ""));
+        if path.ends_with("/feed/silent") {
+            return peer.write(HEAD);
+        }
         let Some(feed) = path.rsplit_once("/feed/").and_then(|(_, feed)| feed.parse().ok()) else {
             return peer.write(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n");
         };

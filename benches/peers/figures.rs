@@ -49,6 +49,12 @@ impl Figure {
         Self { digits: 3, ..Self::new("CPU ms to open one", "/server/cpu_per_open") };
     pub const BUSY: Self =
         Self { digits: 3, ..Self::new("processors busy at rest", "/server/cpu") };
+    pub const CROWD: Self = Self {
+        unit: 1e3,
+        digits: 1,
+        more_is_better: Some(true),
+        ..Self::new("1,000 more opened/s", "/crowd/opened_per_second")
+    };
     pub const OPENED: Self = Self {
         unit: 1e3,
         digits: 1,
@@ -80,6 +86,9 @@ impl Run {
     pub fn is_sound(&self) -> bool {
         let number = |name: &str| self.report.get(name).and_then(Value::as_i64);
         let is_whole = number("open") == number("streams");
+        // So must be a crowd that came meanwhile.
+        let crowd = |name: &str| self.report.pointer(&format!("/crowd/{name}"));
+        let is_whole = is_whole && crowd("open") == crowd("streams");
         let wrong = ["lost", "doubled", "swapped", "refused"];
         wrong.into_iter().all(|name| number(name) == Some(0)) && is_whole
     }
@@ -97,7 +106,9 @@ pub fn line(row: &Row, run: &Run) -> String {
     let figures = row.figures.iter().filter_map(|figure| {
         Some(format!("{} {}", figure.text(run.figure(figure)?), figure.title))
     });
-    let unsound = if run.is_sound() { "" } else { "  NOT SOUND" };
+    let ended = run.report.get("ended").and_then(Value::as_u64).unwrap_or(0);
+    let unsound =
+        if run.is_sound() { String::new() } else { format!("  NOT SOUND: {ended} ended") };
     let figures = figures.collect::<Vec<_>>().join(", ");
     format!("{:20} {:12} {}  {figures}{unsound}", run.row, run.server, run.round)
 }

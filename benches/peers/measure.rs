@@ -109,7 +109,7 @@ impl Bench {
     fn read(&self, row: &Row, server: Server, ports: Ports, pid: u32) -> io::Result<Value> {
         let path = self.folder.join("report.json");
         let seconds = if self.is_quick { 1.0 } else { self.seconds };
-        let mut command = self.readers(row, row.streams, ports)?;
+        let mut command = self.readers(row, row.streams, "/feed/0", ports)?;
         command.arg(format!("--duration={seconds}")).arg(format!("--pid={pid}"));
         command.arg(format!("--json={}", path.display()));
         if server == Server::Pushpin {
@@ -120,16 +120,24 @@ impl Bench {
             command.arg(format!("--pace=127.0.0.1:{}", ports.source));
         }
         let mut running = self.start(command, 1)?;
-        let _stampede = if row.stampede > 0 {
-            // They start while the others are measured, and stay to the end.
-            let mut command = self.readers(row, row.stampede, ports)?;
-            command.arg("--duration=600").arg("--start-after=2.5");
+        let crowd = self.folder.join("crowd.json");
+        let stampede = if row.stampede > 0 {
+            // They come while the others are measured, for a feed that is silent, and stay longer.
+            let mut command = self.readers(row, row.stampede, "/feed/silent", ports)?;
+            command.arg(format!("--duration={seconds}")).arg("--start-after=1.5");
+            command.arg(format!("--json={}", crowd.display()));
             Some(self.start(command, 1)?)
         } else {
             None
         };
         running.0.wait()?;
         let mut report: Value = serde_json::from_slice(&fs::read(&path)?)?;
+        if let Some(mut stampede) = stampede {
+            stampede.0.wait()?;
+            let crowd: Value = serde_json::from_slice(&fs::read(&crowd)?)?;
+            let of = ["streams", "open", "opened_per_second", "refused", "ended"];
+            report["crowd"] = of.into_iter().map(|name| (name, crowd[name].clone())).collect();
+        }
         if let Some(report) = report.as_object_mut() {
             report.remove("moments");
             report.remove("latency_curve");
@@ -138,14 +146,20 @@ impl Bench {
         Ok(report)
     }
 
-    /// The load tester with so many streams of a row.
-    fn readers(&self, row: &Row, streams: usize, ports: Ports) -> io::Result<Command> {
+    /// The load tester with so many streams of a row; of this feed, if they share one.
+    fn readers(
+        &self,
+        row: &Row,
+        streams: usize,
+        shared: &str,
+        ports: Ports,
+    ) -> io::Result<Command> {
         let (scheme, port) = match row.wire {
             Wire::Plain => ("http", ports.plain),
             Wire::Tls | Wire::H2 => ("https", ports.tls),
         };
         let what = match row.kind {
-            Kind::Shared => "/feed/0".to_owned(),
+            Kind::Shared => shared.to_owned(),
             Kind::Private => "/private/feed/{i}".to_owned(),
             Kind::Many => "/feed/{i}".to_owned(),
             Kind::Mux => {

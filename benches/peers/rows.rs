@@ -21,7 +21,7 @@ pub struct Row {
     pub size: usize,
     /// Events that a feed keeps.
     pub history: usize,
-    /// Connections made all at once while the others are measured.
+    /// Connections made all at once while the others are measured, for a feed that is silent.
     pub stampede: usize,
     /// How the source sends.
     pub beat: Beat,
@@ -152,7 +152,7 @@ pub const ROWS: &[Row] = &[
     Row {
         name: "stampede-1k",
         title: "the same while 10,000 more connect at once",
-        figures: &[Figure::P50, Figure::P99],
+        figures: &[Figure::P50, Figure::P99, Figure::CROWD],
         beat: Beat::Rate(10.0),
         stampede: 10_000,
         ..FAN_OUT

@@ -83,6 +83,8 @@ impl Server {
     pub fn can(self, row: &Row) -> bool {
         match (row.kind, self) {
             (_, Self::SseProxy) => true,
+            // The others give every reader the same feed.
+            _ if row.stampede > 0 => false,
             (Kind::Mux | Kind::Many, _) => false,
             (_, Self::Reference)
             | (Kind::Shared, Self::Nchan | Self::Pushpin | Self::BetterSse) => row.wire != Wire::H2,
