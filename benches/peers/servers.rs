@@ -85,6 +85,8 @@ impl Server {
             (_, Self::SseProxy) => true,
             // The others give every reader the same feed.
             _ if row.stampede > 0 => false,
+            // Libraries of services, which have their say with a thousand readers.
+            (_, Self::Axum | Self::BetterSse) if row.streams > 1000 => false,
             (Kind::Mux | Kind::Many, _) => false,
             (_, Self::Reference)
             | (Kind::Shared, Self::Nchan | Self::Pushpin | Self::BetterSse) => row.wire != Wire::H2,
