@@ -12,7 +12,7 @@ use fastrand::Rng;
 use http::StatusCode;
 use sse_layer::MessageEvent;
 use tokio::task::JoinSet;
-use tokio::time::{MissedTickBehavior, interval, sleep};
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use crate::support::{Client, Exchange, Mux, Origin, Proxy, Stream, fields};
 
@@ -24,6 +24,9 @@ const BATCH: usize = 12;
 
 /// The time between two batches, so that clients come and go in the middle of it.
 const PACE: Duration = Duration::from_millis(2);
+
+/// How long a client waits for an event of an origin that may be away, before it asks anew.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 const ROUTES: &str = r#"
     [[listener]]
@@ -161,7 +164,16 @@ async fn read(client: Client, path: String, mut rng: Rng) {
         let mut stream = Stream::of(response);
         let mut is_told = false;
         for _ in 0..=rng.usize(..EVENTS / 2) {
-            let Ok(event) = stream.try_event().await else { break };
+            let next = stream.try_event();
+            let next = async {
+                // A stream of its own whose origin fails from the first on is asked for ever less often.
+                if path.starts_with("/private-held") {
+                    timeout(PATIENCE, next).await.ok()
+                } else {
+                    Some(next.await)
+                }
+            };
+            let Some(Ok(event)) = next.await else { break };
             if !is_told && stream.text().contains(": gap") {
                 assert!(path.starts_with("/short"), "{path}: a gap after {last:?}");
                 is_told = true;
