@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { openPage, openTab } from './browsers.mjs';
+import { openFirefox, openPage, openTab } from './browsers.mjs';
 import { clientFiles } from './client-files.mjs';
 import { frame, openStream, startEventServer } from './event-server.mjs';
 import { names, startFeeds } from './feeds.mjs';
@@ -40,6 +40,20 @@ test('without TLS, twenty sources leave no room for anything else, and with the 
   publish(feeds);
   await assertHeard(page, 1, 'on a connection without TLS');
 });
+
+for (const [browser, open] of [['Chromium', openPage], ['Firefox', openFirefox]]) {
+  test(`over HTTP/2, an unchanged page has hundreds of sources on one connection: ${browser}`, async (t) => {
+    const { url, relay, publish, last } = await startFeeds(t, { tls: true });
+    const page = await open(t, url);
+    const feeds = names(250);
+    await read(page, feeds, { client: null });
+    await allOpen(page);
+    assert.notEqual(await fetchTime(page), null, 'no fetch hangs');
+    publish(feeds, 2);
+    await assertHeard(page, last(), 'over HTTP/2');
+    assert.equal(relay.open(), 1);
+  });
+}
 
 test('sources that come and go while the stream goes on: those that stay lose nothing', async (t) => {
   const { origin, url, publish } = await startFeeds(t);
