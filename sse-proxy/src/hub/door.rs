@@ -27,8 +27,8 @@ use crate::visit::Visit;
 
 /// How many are accepted, and how many answered, before readers have their turn: a crowd that comes
 /// all at once does not hold up those who are there.
-const ACCEPTED: usize = 64;
-const ANSWERED: usize = 32;
+const ACCEPTED: usize = 16;
+const ANSWERED: usize = 8;
 
 /// How often is looked for callers that say nothing.
 const SWEEP: Duration = Duration::from_secs(10);
