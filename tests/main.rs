@@ -40,6 +40,7 @@ mod reload;
 mod repairs;
 mod resume;
 mod shared;
+mod shared_origin;
 mod sharing;
 mod slow;
 mod smuggling;

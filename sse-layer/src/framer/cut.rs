@@ -4,10 +4,9 @@ use std::collections::VecDeque;
 use std::{iter, mem};
 
 use bytes::{Buf, Bytes};
-use memchr::memchr2;
 
 use super::noted::Noted;
-use super::plain::{Line, Plain, plain_block};
+use super::plain::{Line, Plain, line_end, plain_block};
 use crate::DecodeError;
 use crate::frame::split;
 use crate::repair::{self, Collapse, Repairs};
@@ -374,15 +373,5 @@ impl Cutter {
             self.line += 1;
             self.chunk.advance(1);
         }
-    }
-}
-
-/// Where the current line ends.
-#[inline]
-pub(super) fn line_end(bytes: &[u8]) -> Option<usize> {
-    match bytes {
-        // Most lines are followed by a blank one.
-        [b'\r' | b'\n', ..] => Some(0),
-        _ => memchr2(b'\r', b'\n', bytes),
     }
 }

@@ -2,7 +2,8 @@
 
 use std::ops::Range;
 
-use super::cut::line_end;
+use memchr::memchr2;
+
 use crate::Field;
 use crate::event::is_id;
 
@@ -87,4 +88,14 @@ pub(super) fn plain_block(bytes: &[u8], lines: &mut Vec<Line>) -> Option<usize> 
 fn is_bare(value: &[u8]) -> bool {
     let is_blank = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
     !is_blank(value.first()) && !is_blank(value.last())
+}
+
+/// Where the first line of `bytes` ends.
+#[inline]
+pub(super) fn line_end(bytes: &[u8]) -> Option<usize> {
+    match bytes {
+        // Most lines are followed by a blank one.
+        [b'\r' | b'\n', ..] => Some(0),
+        _ => memchr2(b'\r', b'\n', bytes),
+    }
 }

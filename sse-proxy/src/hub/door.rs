@@ -15,8 +15,8 @@ use mio::net::{TcpListener, TcpStream};
 
 use super::io::Io;
 use super::mailbox::Letter;
-use super::slot::{From, Newcomer, millis};
-use super::timers::{Alarm, What};
+use super::slot::{From, Newcomer};
+use super::timers::{Alarm, Moment, What, millis};
 use super::token::{caller_token, door_token};
 use super::writer::Writer;
 use crate::client::IDLE;
@@ -78,7 +78,7 @@ pub(super) struct Caller {
 /// A caller at the door of a writer, and since when.
 pub(super) struct Waiting {
     caller: Caller,
-    since: super::timers::Moment,
+    since: Moment,
 }
 
 impl Door {

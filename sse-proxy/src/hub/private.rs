@@ -5,8 +5,7 @@ use std::io;
 use bytes::Bytes;
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::slot::millis;
-use super::timers::Moment;
+use super::timers::{Moment, millis};
 use super::upstream::Upstream;
 use crate::batch::Batch;
 use crate::downstream::End;

@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use sse_layer::Event;
@@ -11,7 +10,7 @@ use sse_layer::feed::{Feed, Item, Lagged, Reader};
 
 use super::io::Io;
 use super::private::Private;
-use super::timers::Moment;
+use super::timers::{Moment, millis};
 use crate::config::Route;
 use crate::downstream::{DRAIN_RETRY, End, jitter};
 use crate::http1::{Framing, LAST_CHUNK};
@@ -208,9 +207,4 @@ impl Slot {
             self.io.finish();
         }
     }
-}
-
-/// A duration in whole milliseconds.
-pub(super) fn millis(duration: Duration) -> Moment {
-    Moment::try_from(duration.as_millis()).unwrap_or(Moment::MAX)
 }

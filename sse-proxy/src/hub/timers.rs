@@ -16,6 +16,11 @@ pub(super) struct Timers {
 /// Milliseconds since the writer began.
 pub(super) type Moment = u64;
 
+/// A duration in whole milliseconds.
+pub(super) fn millis(duration: Duration) -> Moment {
+    Moment::try_from(duration.as_millis()).unwrap_or(Moment::MAX)
+}
+
 /// What is to be looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Alarm {

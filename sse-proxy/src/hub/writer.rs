@@ -17,7 +17,7 @@ use super::group::Group;
 use super::io::Presence;
 use super::mailbox::{Key, Letter, Mailbox};
 use super::slot::{Alone, From, Newcomer, Place, Slot};
-use super::timers::{Alarm, Moment, Timers, What};
+use super::timers::{Alarm, Moment, Timers, What, millis};
 use super::token::{Whose, client_token, of_token};
 use crate::config::Route;
 use crate::downstream::{End, KEEP_ALIVE};
@@ -292,7 +292,7 @@ impl Writer {
             What::Unheard => return self.unheard(slot),
             What::Silence | What::Callers => {}
         }
-        let keep_alive = super::slot::millis(it.route.keep_alive);
+        let keep_alive = millis(it.route.keep_alive);
         let silence = self.now.saturating_sub(it.quiet_since);
         let is_blocked = it.is_blocked();
         if it.is_given_up() && silence >= 2 * keep_alive {
