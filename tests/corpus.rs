@@ -8,7 +8,8 @@ use serde_json::Value;
 use sse_layer::MessageEvent;
 
 use crate::support::{
-    Case, Cases, Charsets, Client, Cut, EventSource, Head, Proxy, State, case_events, case_retry,
+    Case, Cases, Charsets, Client, Cut, EventSource, Head, LISTENERS, Proxy, State, case_events,
+    case_retry,
 };
 
 /// More connections than any case is about.
@@ -24,10 +25,7 @@ pub(crate) fn profiles() -> Vec<(&'static str, String)> {
 
 /// A proxy with routes of these names and repairs.
 pub(crate) async fn proxy(cases: &Cases, routes: &[(&str, String)]) -> Proxy {
-    let mut config = String::from(
-        "[[listener]]\naddress = \"127.0.0.1:0\"\n\
-         [[listener]]\naddress = \"127.0.0.1:0\"\ntls = \"self-signed\"\n",
-    );
+    let mut config = String::from(LISTENERS);
     let upstream = cases.origin.url();
     for (name, repairs) in routes {
         config.push_str(&format!(

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::io::Write;
 
-use crate::support::{Charsets, Client, EventSource, Exchange, Origin, Proxy, State};
+use crate::support::{Charsets, Client, EventSource, Exchange, LISTENERS, Origin, Proxy, State};
 
 /// What an origin answers.
 struct Fault {
@@ -314,9 +314,7 @@ async fn seen(client: &Client, target: &str) -> Option<Vec<String>> {
 #[tokio::test]
 async fn each_fault_is_mended_by_its_repair_and_by_no_other() {
     let origin = Origin::scripted(serve);
-    let mut config = "[[listener]]\naddress = \"127.0.0.1:0\"\n\
-         [[listener]]\naddress = \"127.0.0.1:0\"\ntls = \"self-signed\"\n"
-        .to_owned();
+    let mut config = LISTENERS.to_owned();
     let routes: BTreeSet<_> = FAULTS.iter().map(|(route, ..)| route).collect();
     for repair in routes {
         config.push_str(&format!(

@@ -3,7 +3,9 @@
 use http::Method;
 
 use crate::smuggling::agreeable;
-use crate::support::{Client, Exchange, HOST_NAME, Origin, Proxy, Wire, fields, request};
+use crate::support::{
+    Client, Exchange, HOST_NAME, LISTENERS, Origin, Proxy, Wire, fields, request,
+};
 
 /// Asks for `target`, and answers at `path` of `origin`. Returns what the origin was asked.
 async fn asked(
@@ -104,10 +106,7 @@ async fn what_is_for_one_hop_goes_no_further() {
 
 /// A configuration with a plain and a TLS listener and these routes: path, upstream, more keys.
 fn routes(routes: &[(&str, String, &str)]) -> String {
-    let mut config = String::from(
-        "[[listener]]\naddress = \"127.0.0.1:0\"\n\
-         [[listener]]\naddress = \"127.0.0.1:0\"\ntls = \"self-signed\"\n",
-    );
+    let mut config = String::from(LISTENERS);
     for (path, upstream, keys) in routes {
         config.push_str(&format!(
             "[[route]]\npath = \"{path}\"\nupstream = \"{upstream}\"\n{keys}\n"

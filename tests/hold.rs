@@ -4,7 +4,7 @@ use http::StatusCode;
 use tokio::task::JoinSet;
 
 use crate::support::{
-    Client, Ending, Exchange, Mux, Origin, Proxy, Stream, at_once, eventually, fields,
+    Client, Ending, Exchange, LISTENERS, Mux, Origin, Proxy, Stream, at_once, eventually, fields,
 };
 
 const HOLD: &str = "on_origin_error = \"hold\"";
@@ -17,10 +17,8 @@ async fn holding(upstream: &str, keys: &str) -> Proxy {
              stream = \"{stream}\"\n{HOLD}\n{keys}\n"
         )
     };
-    let listeners = "[[listener]]\naddress = \"127.0.0.1:0\"\n\
-                     [[listener]]\naddress = \"127.0.0.1:0\"\ntls = \"self-signed\"\n";
     let routes = route("/shared", "shared") + &route("/private", "private");
-    Proxy::start(&format!("{listeners}{routes}")).await
+    Proxy::start(&format!("{LISTENERS}{routes}")).await
 }
 
 /// A client of each kind on each kind of route, and what it asks for.

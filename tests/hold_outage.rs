@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use crate::support::{Folder, Origin, Proxy};
+use crate::support::{Folder, LISTENERS, Origin, Proxy};
 
 /// The routes, both held.
 fn config(upstream: &str) -> String {
@@ -16,9 +16,7 @@ fn config(upstream: &str) -> String {
              stream = \"{stream}\"\non_origin_error = \"hold\"\nkeep_alive = \"200ms\"\n"
         )
     };
-    let listeners = "[[listener]]\naddress = \"127.0.0.1:0\"\n\
-                     [[listener]]\naddress = \"127.0.0.1:0\"\ntls = \"self-signed\"\n";
-    [listeners, &route("shared"), &route("private")].concat()
+    [LISTENERS, &route("shared"), &route("private")].concat()
 }
 
 /// What each reader asks for, on each kind of route.

@@ -124,11 +124,8 @@ async fn a_length_beside_chunks_counts_for_nothing() {
         let proxy = Proxy::before(&origin, keys).await;
         for client in proxy.clients().await {
             let path = format!("/{}", client.protocol());
-            let (mut stream, mut exchange) = tokio::join!(client.open(&path), async {
-                let mut exchange = origin.request(&path).await;
-                exchange.open_with("Content-Length: 3\r\n").await;
-                exchange
-            });
+            let (mut stream, mut exchange) =
+                client.open_from_with(&origin, &path, "Content-Length: 3\r\n").await;
             assert!(stream.response.values("content-length").is_empty());
             exchange.send("data: all of it\n\n").await;
             assert_eq!(stream.data().await, "all of it");
@@ -141,11 +138,8 @@ async fn a_field_that_goes_on_in_a_second_line_is_read_as_browsers_read_it() {
     let origin = Origin::start();
     let proxy = Proxy::before(&origin, "").await;
     for client in proxy.clients().await {
-        let (mut stream, mut exchange) = tokio::join!(client.open("/feed"), async {
-            let mut exchange = origin.request("/feed").await;
-            exchange.open_with("X-Long: a\r\n\tb\r\n").await;
-            exchange
-        });
+        let (mut stream, mut exchange) =
+            client.open_from_with(&origin, "/feed", "X-Long: a\r\n\tb\r\n").await;
         assert_eq!(stream.response.values("x-long"), ["a b"]);
         exchange.send("data: x\n\n").await;
         assert_eq!(stream.data().await, "x");

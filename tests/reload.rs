@@ -6,10 +6,7 @@ use nix::sys::signal::Signal;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 
-use crate::support::{Folder, Origin, Proxy, Tls, certificate, eventually};
-
-const LISTENERS: &str = "[[listener]]\naddress = \"127.0.0.1:0\"\n\
-                         [[listener]]\naddress = \"127.0.0.1:0\"\ntls = \"self-signed\"\n";
+use crate::support::{Folder, LISTENERS, Origin, Proxy, Tls, certificate, eventually};
 
 fn route(path: &str, origin: &Origin, keys: &str) -> String {
     let upstream = origin.url();

@@ -48,11 +48,13 @@ async fn two_codings_of_one_stream_are_undone_on_every_kind_of_route() {
         let proxy = Proxy::before(&origin, keys).await;
         for client in proxy.clients().await {
             let path = format!("/{}", client.protocol());
-            let (mut stream, mut exchange) = tokio::join!(client.open(&path), async {
-                let mut exchange = origin.request(&path).await;
-                exchange.open_with("Content-Encoding: gzip\r\nContent-Encoding: gzip\r\n").await;
-                exchange
-            });
+            let (mut stream, mut exchange) = client
+                .open_from_with(
+                    &origin,
+                    &path,
+                    "Content-Encoding: gzip\r\nContent-Encoding: gzip\r\n",
+                )
+                .await;
             let mut outer = GzEncoder::new(Vec::new(), Compression::fast());
             let mut inner = GzEncoder::new(Vec::new(), Compression::fast());
             for data in ["one", "two"] {
@@ -111,11 +113,8 @@ async fn a_coded_stream_that_is_cut_or_damaged_gives_what_was_sound() {
         for (damage, ending) in
             [(&b""[..], Ending::Orderly), (b"\xff\xff\xff\xff\xff\xff", Ending::BrokenOff)]
         {
-            let (mut stream, mut exchange) = tokio::join!(client.open("/feed"), async {
-                let mut exchange = origin.request("/feed").await;
-                exchange.open_with("Content-Encoding: gzip\r\n").await;
-                exchange
-            });
+            let (mut stream, mut exchange) =
+                client.open_from_with(&origin, "/feed", "Content-Encoding: gzip\r\n").await;
             let mut coder = GzEncoder::new(Vec::new(), Compression::fast());
             coder.write_all(b"data: sound\n\ndata: half").expect("a vector");
             coder.flush().expect("a vector");
@@ -202,11 +201,7 @@ async fn a_head_says_no_store_where_others_might_keep_the_stream() {
             ("Cache-Control: No-Cache\r\n", "No-Cache"),
             ("Cache-Control: private, max-age=60\r\n", "private, max-age=60"),
         ] {
-            let (stream, _exchange) = tokio::join!(client.open("/feed"), async {
-                let mut exchange = origin.request("/feed").await;
-                exchange.open_with(given).await;
-                exchange
-            });
+            let (stream, _exchange) = client.open_from_with(&origin, "/feed", given).await;
             let found = stream.response.values("cache-control").join(", ");
             assert_eq!(found, expected, "{given:?} {}", client.protocol());
         }

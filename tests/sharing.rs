@@ -124,11 +124,9 @@ async fn what_the_origin_says_to_one_client_is_not_said_to_others() {
     let proxy = Proxy::before(&origin, "stream = \"shared\"").await;
     for client in proxy.clients().await {
         let path = format!("/{}", client.protocol());
-        let (first, _exchange) = tokio::join!(client.open(&path), async {
-            let mut exchange = origin.request(&path).await;
-            exchange.open_with("Set-Cookie: session=ann\r\nX-Feed: news\r\n").await;
-            exchange
-        });
+        let (first, _exchange) = client
+            .open_from_with(&origin, &path, "Set-Cookie: session=ann\r\nX-Feed: news\r\n")
+            .await;
         let second = client.open(&path).await;
         for stream in [first, second] {
             assert!(stream.response.values("set-cookie").is_empty());

@@ -14,7 +14,7 @@ use sse_layer::MessageEvent;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
-use crate::support::{Client, Exchange, Mux, Origin, Proxy, Stream, fields};
+use crate::support::{Client, Exchange, LISTENERS, Mux, Origin, Proxy, Stream, fields};
 
 /// A client has read enough when it has read up to this event.
 const EVENTS: usize = 300;
@@ -29,11 +29,6 @@ const PACE: Duration = Duration::from_millis(2);
 const PATIENCE: Duration = Duration::from_secs(5);
 
 const ROUTES: &str = r#"
-    [[listener]]
-    address = "127.0.0.1:0"
-    [[listener]]
-    address = "127.0.0.1:0"
-    tls = "self-signed"
     [[route]]
     path = "/shared/*"
     upstream = "UPSTREAM"
@@ -222,7 +217,8 @@ async fn soak(seed: u64) {
     let fork = move || rng.lock().expect("not poisoned").fork();
     let fates = fork.clone();
     let origin = Origin::scripted(move |exchange| answer(exchange, fates()));
-    let proxy = Proxy::start(&ROUTES.replace("UPSTREAM", &origin.url())).await;
+    let proxy =
+        Proxy::start(&(LISTENERS.to_owned() + &ROUTES.replace("UPSTREAM", &origin.url()))).await;
     let mut reading = JoinSet::new();
     for client in proxy.clients().await {
         for route in ["shared", "held", "short", "private", "private-held"] {

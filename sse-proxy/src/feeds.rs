@@ -184,7 +184,7 @@ impl Feeds {
                     start => start,
                 };
                 let number = reader.subscribe(&joined.feed, start);
-                Ok(Joined { number, ..entry.get().clone() })
+                Ok(Joined { number, ..joined.clone() })
             }
             Entry::Vacant(_) if is_full => Err(TooManyFeeds),
             entry => {

@@ -147,8 +147,22 @@ impl Client {
 
     /// Opens a stream that `origin` is asked for, and returns both its ends.
     pub(crate) async fn open_from(&self, origin: &Origin, target: &str) -> (Stream, Exchange) {
+        self.open_from_with(origin, target, "").await
+    }
+
+    /// The same, where the origin's head has more fields, each with its line end.
+    pub(crate) async fn open_from_with(
+        &self,
+        origin: &Origin,
+        target: &str,
+        fields: &str,
+    ) -> (Stream, Exchange) {
         let path = target.split('?').next().unwrap_or_default();
-        tokio::join!(self.open(target), origin.opened(path))
+        tokio::join!(self.open(target), async {
+            let mut exchange = origin.request(path).await;
+            exchange.open_with(fields).await;
+            exchange
+        })
     }
 
     /// Opens a stream as one who has had the event with this id.

@@ -30,7 +30,7 @@ pub(crate) use self::mux::{
 };
 pub(crate) use self::origin::{Exchange, Head, Origin};
 pub(crate) use self::program::{Folder, Run, certificate, run};
-pub(crate) use self::proxy::Proxy;
+pub(crate) use self::proxy::{LISTENERS, Proxy};
 pub(crate) use self::tls::Tls;
 pub(crate) use self::wire::Wire;
 

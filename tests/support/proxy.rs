@@ -13,6 +13,10 @@ use tokio::sync::watch;
 
 use super::{Client, Folder, Origin, within};
 
+/// A plain address and one with TLS, as a configuration begins.
+pub(crate) const LISTENERS: &str = "[[listener]]\naddress = \"127.0.0.1:0\"\n\
+                                    [[listener]]\naddress = \"127.0.0.1:0\"\ntls = \"self-signed\"\n";
+
 /// The program, serving. Killed when dropped.
 pub(crate) struct Proxy {
     child: Child,
@@ -73,38 +77,17 @@ impl Proxy {
 
     /// The configuration of [`before`](Self::before), for tests that add to it.
     pub(crate) fn config(origin: &Origin, keys: &str) -> String {
-        let upstream = origin.url();
-        format!(
-            r#"
-            [[listener]]
-            address = "127.0.0.1:0"
-            [[listener]]
-            address = "127.0.0.1:0"
-            tls = "self-signed"
-            [[route]]
-            path = "/*"
-            upstream = "{upstream}"
-            {keys}
-            "#
-        )
+        Self::route(&format!("upstream = \"{}\"\n{keys}", origin.url()))
     }
 
     /// Runs the program before whatever `keys` name as upstream, in this folder: one route for
     /// everything, at a plain and at a TLS address.
     pub(crate) async fn with_upstream(folder: Arc<Folder>, keys: &str) -> Self {
-        let config = format!(
-            r#"
-            [[listener]]
-            address = "127.0.0.1:0"
-            [[listener]]
-            address = "127.0.0.1:0"
-            tls = "self-signed"
-            [[route]]
-            path = "/*"
-            {keys}
-            "#
-        );
-        Self::start_in(folder, &config).await
+        Self::start_in(folder, &Self::route(keys)).await
+    }
+
+    fn route(keys: &str) -> String {
+        format!("{LISTENERS}[[route]]\npath = \"/*\"\n{keys}\n")
     }
 
     fn address(&self, scheme: &str) -> SocketAddr {
