@@ -20,12 +20,11 @@ pub(crate) fn measure(streams: usize, rounds: usize) -> Figures {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
     let runtime = runtime.expect("a runtime");
     let _context = runtime.enter();
-    let all = Case::ALL.map(|case| {
+    let mut all = Case::ALL.map(|case| {
         let shared = Rc::new(Rounds::default());
         let bodies: Vec<AnyBody> = (0..streams).map(|_| body(case, &shared)).collect();
         (shared, bodies)
     });
-    let mut all = all;
     let mut figures = Figures::new();
     for round in 0..=rounds {
         for at in turns(round) {
