@@ -21,7 +21,7 @@
 //!
 //! - a mux request to `mux`: many feeds on one stream;
 //! - `/.sse/*.js`, the browser's side of that, to `client_files`;
-//! - a GET of a shared route to `shared`: `feeds` opens one `source` per feed, whoever reads it;
+//! - a GET of a shared route to `shared`: `feeds` opens one `source` per feed, whoever is `reading` it;
 //! - any other GET to `relay`: one client, one origin stream, if the answer is a stream;
 //! - a WebSocket's handshake, or that of another upgrade, to `tunnel`;
 //! - other methods, and GETs with a body, to `posts`: streams too, if the answer is one;
@@ -80,6 +80,7 @@ mod places;
 mod plain;
 mod porter;
 mod posts;
+mod reading;
 mod reconnect;
 mod record;
 mod relay;
@@ -93,6 +94,7 @@ mod session;
 mod shared;
 mod source;
 mod start;
+mod subscriber;
 mod tls;
 mod told;
 mod trailing;

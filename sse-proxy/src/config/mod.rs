@@ -7,6 +7,7 @@ mod cors;
 mod error;
 mod health_check;
 mod host;
+mod lag;
 mod listener;
 mod path;
 mod route;
@@ -26,10 +27,11 @@ pub use self::error::ConfigError;
 pub use self::health_check::HealthCheck;
 pub use self::host::Host;
 pub(crate) use self::host::without_port;
+pub use self::lag::{Lag, LagPolicy};
 pub use self::listener::{Http2, KeyPair, Listener, Tls};
 pub use self::path::PathPattern;
 pub use self::route::{
-    Commit, Convert, History, Lag, LagPolicy, OnOriginError, Resume, Retry, Route, Stream, Timeouts,
+    Commit, Convert, History, OnOriginError, Resume, Retry, Route, Stream, Timeouts,
 };
 pub use self::share_by::ShareBy;
 pub use self::size::Size;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer};
 use sse_layer::Repairs;
 
 use super::{
-    Cors, HealthCheck, Host, PathPattern, Protocol, ShareBy, Size, UpstreamTls, Upstreams,
+    Cors, HealthCheck, Host, Lag, PathPattern, Protocol, ShareBy, Size, UpstreamTls, Upstreams,
 };
 
 /// A path of ours, and how requests to it are served.
@@ -273,46 +273,6 @@ pub struct History {
 impl Default for History {
     fn default() -> Self {
         Self { events: 1024, bytes: Size(4 << 20), age: Duration::from_secs(300) }
-    }
-}
-
-/// How far a reader may fall behind. Whatever bound is met first.
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-#[non_exhaustive]
-pub struct Lag {
-    /// Events. Default: 256.
-    pub events: usize,
-    /// Bytes. Default: 1 MiB.
-    pub bytes: Size,
-    /// What happens then.
-    pub policy: LagPolicy,
-}
-
-impl Default for Lag {
-    fn default() -> Self {
-        Self { events: 256, bytes: Size(1 << 20), policy: LagPolicy::default() }
-    }
-}
-
-/// What happens to a reader that has fallen too far behind.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-#[non_exhaustive]
-pub enum LagPolicy {
-    /// Its stream is ended; it comes back with its id.
-    #[default]
-    Resume,
-    /// The oldest events are dropped, and it is told by an event of type `lagged`.
-    Skip,
-}
-
-impl From<LagPolicy> for sse_layer::feed::LagPolicy {
-    fn from(policy: LagPolicy) -> Self {
-        match policy {
-            LagPolicy::Resume => Self::Resume,
-            LagPolicy::Skip => Self::Skip,
-        }
     }
 }
 

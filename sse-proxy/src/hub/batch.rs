@@ -1,7 +1,6 @@
 //! [`Batch`]: what a reader gets in one write, encoded once for all who get it.
 
 use std::cell::OnceCell;
-use std::collections::VecDeque;
 
 use bytes::Bytes;
 use sse_layer::Event;
@@ -14,17 +13,18 @@ use crate::metrics::RouteMetrics;
 use crate::visit::Visit;
 
 /// What a reader gets in one write.
-pub(super) struct Batch {
-    frames: Bytes,
+pub(crate) struct Batch {
+    pub(crate) frames: Bytes,
+    /// The same as a chunk of HTTP/1, once somebody has got it so.
     chunk: OnceCell<Bytes>,
     /// How many events are in it.
     pub(super) events: u64,
     /// When the first of them came.
-    pub(super) came: Option<Instant>,
+    came: Option<Instant>,
     /// Where in the log the last of them stands, if there is one.
     pub(super) end: Option<Cursor>,
     /// Whether the feed ends with it.
-    pub(super) is_last: bool,
+    pub(crate) is_last: bool,
     /// Whether it tells that events are gone.
     has_gap: bool,
     /// Whether it tells that events were passed over.
@@ -33,12 +33,12 @@ pub(super) struct Batch {
 
 impl Batch {
     /// Takes of what is due to a reader as much as is worth one write.
-    pub(super) fn take(due: &mut VecDeque<Item>) -> Self {
+    pub(crate) fn take(due: &mut impl Iterator<Item = Item>) -> Self {
         let mut frames = Frames::default();
         let (mut came, mut end, mut is_last) = (None, None, false);
         let (mut has_gap, mut has_lagged) = (false, false);
         while !frames.is_full()
-            && let Some(item) = due.pop_front()
+            && let Some(item) = due.next()
         {
             match item {
                 Item::Event { entry, .. } => {
@@ -68,15 +68,25 @@ impl Batch {
         self.frames.len() as u64
     }
 
-    /// Notes that a reader gets it.
+    /// Notes that a reader gets it who is alone in that.
+    pub(crate) fn note_alone(&self, visit: &mut Visit) {
+        self.note_losses(visit);
+        visit.wrote(self.events, self.frames.len(), self.came);
+    }
+
+    /// Notes that a reader gets it with others, for all of whom it is [counted](Self::count).
     pub(super) fn note(&self, visit: &mut Visit) {
+        self.note_losses(visit);
+        visit.took(self.events, self.bytes());
+    }
+
+    fn note_losses(&self, visit: &mut Visit) {
         if self.has_gap {
             visit.gap();
         }
         if self.has_lagged {
             visit.lagged();
         }
-        visit.took(self.events, self.bytes());
     }
 
     /// Counts that so many readers got it.

@@ -1,6 +1,7 @@
 //! What a [`Writer`] does for its readers: batches to groups, and what is missing to slots that
 //! read for themselves.
 
+use std::iter::from_fn;
 use std::task::Poll;
 
 use bytes::Bytes;
@@ -147,10 +148,9 @@ impl Writer {
             match alone.poll() {
                 Poll::Ready(Err(_)) => return self.end(number, End::Lagged),
                 Poll::Ready(Ok(())) => {
-                    let batch = Batch::take(&mut alone.due);
+                    let batch = Batch::take(&mut from_fn(|| alone.due.pop_front()));
                     alone.is_last = batch.is_last;
-                    batch.note(&mut slot.visit);
-                    batch.count(slot.visit.counts(), 1);
+                    batch.note_alone(&mut slot.visit);
                     alone.rest = batch.framed(framing);
                     self.flush(number);
                 }

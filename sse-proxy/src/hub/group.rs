@@ -1,6 +1,7 @@
 //! [`Group`]: the readers of one feed that have everything of it.
 
 use std::collections::VecDeque;
+use std::iter::from_fn;
 use std::sync::Arc;
 use std::task::{Poll, Waker};
 
@@ -95,7 +96,7 @@ impl Group {
 
     /// Begins the next batch. Something must be due.
     pub(super) fn begin_batch(&mut self) {
-        let batch = Batch::take(&mut self.due);
+        let batch = Batch::take(&mut from_fn(|| self.due.pop_front()));
         self.end = batch.end.or(self.end);
         // What only tells how the source does is nothing to write.
         if batch.bytes() > 0 {

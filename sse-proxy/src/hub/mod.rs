@@ -41,6 +41,7 @@ mod writer;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+pub(crate) use self::batch::Batch;
 use self::door::Door;
 pub(crate) use self::door::{Begun, Porter};
 pub(crate) use self::io::Io;

@@ -23,7 +23,6 @@ use crate::config::Route;
 use crate::downstream::{End, KEEP_ALIVE};
 use crate::metrics::RouteMetrics;
 use crate::pace::Pace;
-use crate::shared::lag;
 
 /// How many events of sockets are looked at in one go.
 const EVENTS: usize = 1024;
@@ -227,7 +226,7 @@ impl Writer {
             entry.insert(Group::new(
                 feed.clone(),
                 Arc::clone(pace),
-                lag(route),
+                route.lag.into(),
                 Arc::clone(counts),
                 waker,
             ));

@@ -12,7 +12,6 @@ use crate::catch_up::may_catch_up;
 use crate::config::{Route, Stream};
 use crate::cors;
 use crate::request::Request;
-use crate::shared::lag;
 
 impl Mux {
     /// Adds a feed to a stream. Else the status that a request for it alone would be answered with.
@@ -46,7 +45,7 @@ impl Mux {
         let (start, last) = (asked.start(wanted, epoch), last_id(asked, wanted).as_bytes());
         let is_private = is_private(route, &request);
         let joined = stream.try_add(feed_name, asked.after(wanted, epoch), |reader| {
-            reader.set_lag(lag(route));
+            reader.set_lag(route.lag.into());
             if is_private {
                 return Ok(self.feeds.open_private(route, request.clone(), reader, start, last));
             }
