@@ -68,6 +68,8 @@ async fn whenever_a_client_leaves_no_private_feed_stays_behind() {
                 answer = post(&client, "/.sse/mux", &wanted, HeaderMap::new()) => drop(answer),
                 () = some(moment * 4) => {}
             }
+            // A server parts with whoever resets many streams that it has not yet come to.
+            assert_eq!(client.get("/.sse/mux").await.status, 400);
         }
         nothing_stays(&origin, &admin, &format!("after {} that broke off", client.protocol()))
             .await;
