@@ -16,10 +16,8 @@ const KEYS: &str = "on_origin_error = \"hold\"\n\
 /// Runs `attack` on a held client's first connection to its origin, on every kind of stream, and
 /// expects that the next one is read as if nothing had been, that `told` is logged once, and that
 /// memory is bounded.
-pub(crate) async fn survived<F>(
-    told: &'static str,
-    attack: impl Fn(Exchange) -> F + Send + Sync + 'static,
-) where
+async fn survived<F>(told: &'static str, attack: impl Fn(Exchange) -> F + Send + Sync + 'static)
+where
     F: Future<Output = ()> + Send + 'static,
 {
     let attack = Arc::new(attack);
@@ -61,7 +59,7 @@ async fn last(reader: &mut Stream, wanted: &str) -> String {
 }
 
 /// Sends `piece` until nobody takes it any more.
-pub(crate) async fn for_ever(mut exchange: Exchange, piece: Vec<u8>) {
+async fn for_ever(mut exchange: Exchange, piece: Vec<u8>) {
     let mut sent = 0;
     while exchange.try_raw(&piece).await.is_ok() {
         sent += piece.len();
@@ -69,7 +67,7 @@ pub(crate) async fn for_ever(mut exchange: Exchange, piece: Vec<u8>) {
     }
 }
 
-pub(crate) const STREAM: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n";
+const STREAM: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n";
 
 #[tokio::test]
 async fn a_line_without_end() {
