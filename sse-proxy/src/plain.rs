@@ -15,7 +15,7 @@ use crate::origin::{
 use crate::report::report_failure;
 use crate::request::Request;
 use crate::sending::Sending;
-use crate::session::{head, respond, take};
+use crate::session::{broken_off, head, respond, take};
 use crate::trailing::Trailing;
 
 /// Informational answers that may wait to be passed on.
@@ -155,11 +155,6 @@ pub(crate) async fn answer_with(
     }
     sending.give_up(session).await;
     Ok(())
-}
-
-/// The error that ends a session whose answer is not complete.
-pub(crate) fn broken_off(error: &impl std::fmt::Display) -> Box<pingora::Error> {
-    pingora::Error::explain(pingora::ErrorType::ReadError, error.to_string())
 }
 
 /// Whether a response to this request may have a body at all.

@@ -1,4 +1,6 @@
-//! Small answers, and what can be said of a client's session before it has a stream.
+//! Small answers, and what else is done with a client's session that is no stream.
+
+use std::fmt::Display;
 
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE};
@@ -54,4 +56,9 @@ pub(crate) async fn leave(session: &mut ServerSession) {
             Ok(None) | Err(_) => return,
         }
     }
+}
+
+/// The error that ends a session whose answer is not complete.
+pub(crate) fn broken_off(error: &impl Display) -> Box<pingora::Error> {
+    pingora::Error::explain(pingora::ErrorType::ReadError, error.to_string())
 }

@@ -11,7 +11,7 @@ use pingora::protocols::http::ServerSession;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::origin::{Response, copy_trailers};
-use crate::plain::broken_off;
+use crate::session::broken_off;
 
 /// An HTTP/1 response with trailers, its head written.
 pub(crate) struct Trailing(Stream);

@@ -6,15 +6,17 @@
 
 #[path = "../../tests/codec/naive.rs"]
 mod naive;
+#[path = "../../tests/codec/pieces.rs"]
+mod pieces;
 
 use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
-use naive::Parsed;
+use pieces::{BY_BYTES, cut, decode, frames};
 use sse_layer::{Decoder, Framer, Repairs};
 
 fuzz_target!(|input: (u16, [u8; 3], &[u8])| {
     let (repairs, sizes, stream) = input;
-    let chunks = cut(stream, sizes);
+    let chunks = cut(stream, &sizes.map(usize::from));
     decoder_agrees(stream, &chunks);
     nothing_is_lost(stream, &chunks);
     what_is_mended_stays(&chunks, choose(repairs));
@@ -23,17 +25,7 @@ fuzz_target!(|input: (u16, [u8; 3], &[u8])| {
 });
 
 fn decoder_agrees(stream: &[u8], chunks: &[Bytes]) {
-    let mut decoder = Decoder::new();
-    let mut events = Vec::new();
-    for chunk in chunks {
-        decoder.push(chunk.clone());
-        while let Some(event) = decoder.next_event().expect("within the limit") {
-            events.push(event.to_owned());
-        }
-    }
-    let last_event_id = decoder.last_event_id().to_owned();
-    let parsed = Parsed { events, retry: decoder.retry(), last_event_id };
-    assert_eq!(parsed, naive::parse(stream));
+    assert_eq!(decode(chunks, Repairs::NONE), naive::parse(stream));
 }
 
 fn nothing_is_lost(stream: &[u8], chunks: &[Bytes]) {
@@ -42,8 +34,8 @@ fn nothing_is_lost(stream: &[u8], chunks: &[Bytes]) {
     assert_eq!(frames.len(), blocks.len());
     for (frame, block) in frames.iter().zip(&blocks) {
         // The LF of a last CR LF may come too late for its frame.
-        let is_split = block.ends_with(b"\r\n") && !frame.ends_with(b"\n");
-        assert_eq!(frame, &block[..block.len() - usize::from(is_split)]);
+        let is_split = block.ends_with(b"\r\n") && !frame.bytes().ends_with(b"\n");
+        assert_eq!(frame.bytes(), &block[..block.len() - usize::from(is_split)]);
     }
     assert_eq!(framer.into_remainder(), rest);
 }
@@ -54,7 +46,8 @@ fn what_is_mended_stays(chunks: &[Bytes], repairs: Repairs) {
     let (once, _) = frames(framer(), chunks);
     // The start of a stream would take a byte order mark for its own.
     let start = Bytes::from(":\n\n");
-    let (twice, mut framer) = frames(framer(), &[start, once.concat().into()]);
+    let mended = once.iter().flat_map(|frame| frame.bytes().clone()).collect();
+    let (twice, mut framer) = frames(framer(), &[start, mended]);
     assert_eq!(twice[1..], once);
     assert_eq!(framer.take_repaired(), Repairs::NONE);
 }
@@ -80,49 +73,8 @@ fn cuts_make_no_difference(stream: &[u8], chunks: &[Bytes], repairs: Repairs, li
     assert_eq!(read(chunks), read(&[Bytes::copy_from_slice(stream)]));
 }
 
-fn frames(mut framer: Framer, chunks: &[Bytes]) -> (Vec<Bytes>, Framer) {
-    let mut frames = Vec::new();
-    for chunk in chunks {
-        framer.push(chunk.clone());
-        while let Some(frame) = framer.next_frame().expect("within the limit") {
-            frames.push(frame.into_bytes());
-        }
-    }
-    (frames, framer)
-}
-
-/// Cuts the stream into chunks of these sizes, used round and round.
-fn cut(stream: &[u8], sizes: [u8; 3]) -> Vec<Bytes> {
-    let mut rest = Bytes::copy_from_slice(stream);
-    let mut sizes = sizes.iter().cycle().map(|size| usize::from(*size).max(1));
-    let mut chunks = Vec::new();
-    while !rest.is_empty() {
-        let size = sizes.next().map_or(1, |size| size.min(rest.len()));
-        chunks.push(rest.split_to(size));
-    }
-    chunks
-}
-
 /// The repairs whose bits are set.
 fn choose(bits: u16) -> Repairs {
-    let all = [
-        Repairs::NORMALISE_EOL,
-        Repairs::FIELD_CASE,
-        Repairs::FIELD_SPACE,
-        Repairs::STRAY_BOM,
-        Repairs::BLANK_LINES,
-        Repairs::FINAL_BLANK_LINE,
-        Repairs::LINE_PER_EVENT,
-        Repairs::CRCRLF,
-        Repairs::JSON_CONTINUATION,
-        Repairs::TEXT_CONTINUATION,
-        Repairs::TRIM_TYPE,
-        Repairs::EMPTY_DATA,
-        Repairs::RETRY_UNIT,
-        Repairs::RETRY_FLOOR,
-        Repairs::RETRY_CEILING,
-        Repairs::CESU8,
-    ];
-    let chosen = all.into_iter().enumerate().filter(|(bit, _)| bits & (1 << bit) != 0);
+    let chosen = BY_BYTES.into_iter().enumerate().filter(|(bit, _)| bits & (1 << bit) != 0);
     chosen.map(|(_, repair)| repair).collect()
 }
