@@ -6,6 +6,7 @@
 mod support;
 
 mod admin;
+mod asking;
 mod balance;
 mod corpus;
 mod cors;

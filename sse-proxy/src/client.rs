@@ -16,7 +16,7 @@ use crate::session;
 pub(crate) const IDLE: Duration = Duration::from_secs(60);
 
 /// The most that is taken of what a client sends after its request, before it is answered.
-const MOST_AHEAD: usize = 64 << 10;
+pub(crate) const MOST_AHEAD: usize = 64 << 10;
 
 /// Somebody who has asked for something, and waits for the answer.
 pub(crate) enum Client {

@@ -15,13 +15,15 @@ use pingora::server::ShutdownWatch;
 use tokio::time::timeout;
 
 use crate::ask::{self, Asked};
+use crate::asker::{Asker, Outcome};
 use crate::client::{Client, IDLE, reuse, unread_session};
 use crate::client_files::ClientFile;
 use crate::config::{Route, Stream};
 use crate::connection::Connection;
 use crate::hold::{self, is_held};
-use crate::hub::Begun;
+use crate::hub::{Begun, Reply};
 use crate::mux::is_private;
+use crate::origin::Response;
 use crate::places::{Places, TOO_MANY_STREAMS};
 use crate::request::Request;
 use crate::session::{respond, take};
@@ -66,14 +68,51 @@ impl Front {
 
     /// The answer to what has come from a client on a new connection without TLS, if that is all of
     /// a request for a stream, and nothing has to be waited for.
-    pub(crate) fn answer_at_once(&self, came: &[u8], client: IpAddr) -> Option<Begun> {
+    pub(crate) fn answer_at_once(&self, came: &[u8], client: IpAddr) -> Option<Reply> {
         let places = &self.places;
         let asked = ask::look(came, 0, places.limits.header_bytes.0);
         let Some(Asked::Get(mut request)) = asked else { return None };
         request.client = Some(client);
-        let Some(Place::Shared(route)) = self.place(&request) else { return None };
+        let place = self.place(&request)?;
         let seat = places.seat(&request)?;
-        shared::begin_at_once(&places.feeds, route, *request, seat)
+        match place {
+            Place::Shared(route) => {
+                let begun = shared::begin_at_once(&places.feeds, route, *request, seat)?;
+                Some(Reply::Begun(Box::new(begun)))
+            }
+            Place::Private(route) if is_held(&route, &request) => None,
+            Place::Private(route) => {
+                let (asker, errand) = Asker::new(&places.feeds, route, *request, seat)?;
+                Some(Reply::Ask(asker, Box::new(errand)))
+            }
+        }
+    }
+
+    /// Begins a stream with its origin's answer, if nothing more has to be known of that.
+    pub(crate) fn begin_at_once(
+        &self,
+        asker: Box<Asker>,
+        response: Box<Response>,
+    ) -> Result<Begun, (Box<Asker>, Outcome)> {
+        asker.begin(&self.places.feeds, response)
+    }
+
+    /// Answers a client whose request has been read and made already, and serves its connection on.
+    pub(crate) async fn go_on(
+        self: &Arc<Self>,
+        connection: Connection,
+        came: BytesMut,
+        asker: Asker,
+        outcome: Outcome,
+        going: &ShutdownWatch,
+    ) {
+        let Asker { route, request, seat } = asker;
+        let client = Client::Http1 { connection, came, version: request.version };
+        let (feeds, hub) = (self.places.feeds.clone(), &self.places.hub);
+        let served = relay::serve(client, feeds, hub, route, request, seat, Some(outcome)).await;
+        if let Some(connection) = told(served).flatten() {
+            self.serve(connection, BytesMut::new(), going).await;
+        }
     }
 
     /// Serves the next request of an HTTP/1 connection. Returns the connection if there may be
@@ -201,7 +240,7 @@ impl Front {
         } else if is_held(&route, &request) {
             Box::pin(hold::serve(client, feeds, route, request, seat)).await
         } else {
-            Box::pin(relay::serve(client, feeds, &places.hub, route, request, seat)).await
+            Box::pin(relay::serve(client, feeds, &places.hub, route, request, seat, None)).await
         }
     }
 }

@@ -14,7 +14,8 @@
 //! stream is a task of its own with a `Downstream`.
 //!
 //! Connections without TLS are accepted by the hub too (`hub::door`), where who wants a shared feed
-//! that is open stays; a `porter` per listener receives all others.
+//! that is open stays, and mostly who wants a stream of its own (`hub::asking`); a `porter` per listener
+//! receives all others.
 //!
 //! Every request comes by `front`, which reads a plain HTTP/1 GET itself (`ask`) and leaves the rest
 //! to pingora's sessions. It asks `router` for its route, and sends
@@ -53,6 +54,7 @@
 mod admin;
 mod answer;
 mod ask;
+mod asker;
 mod batch;
 mod catch_up;
 mod client;

@@ -15,11 +15,13 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
 use tokio_rustls::TlsAcceptor;
 
+use crate::asker::{Asker, Outcome};
 use crate::connection::{Connection, Transport};
 use crate::drain::Drain;
 use crate::front::Front;
-use crate::hub::{self, Begun};
+use crate::hub::{self, Begun, Reply};
 use crate::limits::{self, Connections};
+use crate::origin::Response;
 
 /// How long a client may take over its TLS handshake.
 const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -83,8 +85,38 @@ impl hub::Porter for Porter {
         self.connections.try_enter()
     }
 
-    fn answer(&self, came: &[u8], client: IpAddr) -> Option<Begun> {
+    fn answer(&self, came: &[u8], client: IpAddr) -> Option<Reply> {
         self.front.answer_at_once(came, client)
+    }
+
+    fn begin(
+        &self,
+        asker: Box<Asker>,
+        response: Box<Response>,
+    ) -> Result<Begun, (Box<Asker>, Outcome)> {
+        self.front.begin_at_once(asker, response)
+    }
+
+    fn go_on(
+        &self,
+        socket: std::net::TcpStream,
+        came: BytesMut,
+        counted: limits::Connection,
+        asker: Box<Asker>,
+        outcome: Outcome,
+    ) {
+        let this = self.clone();
+        self.runtime.spawn(async move {
+            let draining = this.drain.join();
+            match watched(socket).await {
+                Ok(tcp) => {
+                    let connection = Connection::new(Transport::Plain(tcp));
+                    this.front.go_on(connection, came, *asker, outcome, &this.going).await;
+                }
+                Err(error) => tracing::warn!(%error, "a connection cannot be served"),
+            }
+            drop((counted, draining));
+        });
     }
 
     fn serve(&self, socket: std::net::TcpStream, came: BytesMut, counted: limits::Connection) {

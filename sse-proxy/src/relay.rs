@@ -1,13 +1,14 @@
 //! One client, one origin stream.
 
 use std::borrow::Cow;
+use std::io;
 use std::sync::Arc;
 
-use bytes::BytesMut;
-use http::HeaderValue;
+use bytes::{Bytes, BytesMut};
 use sse_layer::{Event, Repairs};
 use tokio::time::Instant;
 
+use crate::asker::Outcome;
 use crate::batch::Batch;
 use crate::client::Client;
 use crate::config::{Retry, Route};
@@ -18,31 +19,36 @@ use crate::http1::Http1;
 use crate::hub::{From, Hub, Io, Newcomer, Private};
 use crate::limits::Seat;
 use crate::numbers::Numbers;
-use crate::origin::{Answer, Intake, OriginError, Response, StreamHead};
+use crate::origin::{Answer, Intake, OriginError, Response, StreamHead, Taken};
 use crate::passing::Passing;
 use crate::plain;
 use crate::report::report_failure;
 use crate::request::{LAST_EVENT_ID, Request};
 use crate::visit::Visit;
 
-/// Asks the origin what the client asked. `None` if the client went away before the answer.
-pub(crate) async fn ask(
+/// Asks the origin what the client asked, as far as that has not been done with some `outcome`.
+/// `None` if the client went away before the answer.
+async fn ask(
     client: &mut Client,
     feeds: &Feeds,
     route: &Route,
     request: &Request,
+    outcome: Option<Outcome>,
 ) -> Option<Result<Answer, OriginError>> {
-    let mut request = Cow::Borrowed(request);
-    if has_our_id(route, &request) {
-        request.to_mut().headers.remove(LAST_EVENT_ID);
-    }
-    let request = request.as_ref();
-    let last_event_id = request.headers.get(LAST_EVENT_ID).map(HeaderValue::as_bytes);
+    let request = for_origin(route, request);
+    let origins = feeds.origins();
     let answer = async {
-        let last_event_id = last_event_id.unwrap_or_default();
-        let response = feeds.origins().open(route, request, last_event_id).await?;
-        let tell = feeds.records().odd_for(route, request);
-        Answer::of(response, route, request, tell).await
+        // Its last id is among its fields.
+        let response = match outcome {
+            None => origins.open(route, &request, b"").await?,
+            Some(Outcome::Answered(response)) => response.watched()?,
+            Some(Outcome::Failed(error)) => return Err(error),
+            Some(Outcome::Unreached(unreached)) => {
+                origins.open_elsewhere(route, &request, unreached).await?
+            }
+        };
+        let tell = feeds.records().odd_for(route, &request);
+        Answer::of(response, route, &request, tell).await
     };
     tokio::select! {
         answer = answer => Some(answer),
@@ -50,14 +56,24 @@ pub(crate) async fn ask(
     }
 }
 
-/// Whether the client comes back with an id of ours.
+/// The request as its origin gets it: an id of ours is nothing to it.
+pub(crate) fn for_origin<'r>(route: &Route, request: &'r Request) -> Cow<'r, Request> {
+    let mut request = Cow::Borrowed(request);
+    if has_our_id(route, &request) {
+        request.to_mut().headers.remove(LAST_EVENT_ID);
+    }
+    request
+}
+
+/// Whether the client comes back with an id of ours. What it missed was kept by nobody.
 fn has_our_id(route: &Route, request: &Request) -> bool {
     let id = request.headers.get(LAST_EVENT_ID);
     let is_ours = id.is_some_and(|id| Numbers::is_ours(id.as_bytes()));
     route.repair.contains(Repairs::ADD_IDS) && is_ours
 }
 
-/// Answers a request that nobody else may have the answer to.
+/// Answers a request that nobody else may have the answer to, and that has been made already if there
+/// is an `outcome`.
 pub(crate) async fn serve(
     mut client: Client,
     feeds: Feeds,
@@ -65,8 +81,9 @@ pub(crate) async fn serve(
     route: Arc<Route>,
     request: Request,
     seat: Seat,
+    outcome: Option<Outcome>,
 ) -> pingora::Result<Option<Connection>> {
-    match ask(&mut client, &feeds, &route, &request).await {
+    match ask(&mut client, &feeds, &route, &request, outcome).await {
         Some(Ok(Answer::Stream(response, head))) => {
             open(client, feeds, hub, route, request, response, head, seat).await?;
             Ok(None)
@@ -94,41 +111,55 @@ async fn open(
     mut head: StreamHead,
     seat: Seat,
 ) -> pingora::Result<()> {
-    let mut begin = BytesMut::new();
-    if let Retry::Ours(retry) = route.retry {
-        Event::new().retry(jitter(retry)).encode(&mut begin);
-    }
-    let has_gap = has_our_id(&route, &request);
-    if has_gap {
-        // What it missed was kept by nobody.
-        Event::new().comment("gap").encode(&mut begin);
-    }
-    let begin = begin.freeze();
+    let begin = begin(&route, &request);
     let taken = matches!(client, Client::Http1 { .. }).then(|| response.take_bare()).flatten();
     match (client, taken) {
         (Client::Http1 { connection, version, .. }, Some(taken)) => {
             let http1 = Http1::open(connection, version, head.headers(), &begin).await?;
-            let passing = Passing::new(&feeds, Arc::clone(&route), &request);
-            let visit = visit(&passing, &request, has_gap);
-            let intake = passing.intake(&mut head, &feeds);
             let (transport, framing) = http1.into_parts();
-            let sockets =
-                Io::new(transport).and_then(|io| Ok((io, Private::new(taken, intake, passing)?)));
-            let (io, private) = sockets.map_err(|error| {
+            let taken = private(&feeds, &route, &request, &mut head, taken);
+            let taken = taken.and_then(|taken| Ok((Io::new(transport)?, taken)));
+            let (io, (from, visit)) = taken.map_err(|error| {
                 pingora::Error::because(pingora::ErrorType::InternalError, "taking a socket", error)
             })?;
-            let from = From::Origin(Box::new(private));
             hub.adopt(Newcomer { io, framing, from, route, seat, visit });
         }
         (client, _) => {
             let silence = route.keep_alive;
             let downstream = Downstream::open(client, head.headers(), begin, silence, seat).await?;
+            let has_gap = has_our_id(&route, &request);
             let relay = Relay::new(downstream, &feeds, route, &request, has_gap);
             let intake = relay.passing.intake(&mut head, &feeds);
             tokio::spawn(relay.run(response, intake));
         }
     }
     Ok(())
+}
+
+/// What a stream begins with.
+pub(crate) fn begin(route: &Route, request: &Request) -> Bytes {
+    let mut begin = BytesMut::new();
+    if let Retry::Ours(retry) = route.retry {
+        Event::new().retry(jitter(retry)).encode(&mut begin);
+    }
+    if has_our_id(route, request) {
+        Event::new().comment("gap").encode(&mut begin);
+    }
+    begin.freeze()
+}
+
+/// What the hub is to write to the client: what comes over the connection that has been `taken`.
+pub(crate) fn private(
+    feeds: &Feeds,
+    route: &Arc<Route>,
+    request: &Request,
+    head: &mut StreamHead,
+    taken: Taken,
+) -> io::Result<(From, Visit)> {
+    let passing = Passing::new(feeds, Arc::clone(route), request);
+    let visit = visit(&passing, request, has_our_id(route, request));
+    let intake = passing.intake(head, feeds);
+    Ok((From::Origin(Box::new(Private::new(taken, intake, passing)?)), visit))
 }
 
 fn visit(passing: &Passing, request: &Request, has_gap: bool) -> Visit {

@@ -116,7 +116,7 @@ async fn refused(
         // An origin that fails is not asked by all who wait for it.
         plain::pass_to(client, refusal.head()).await
     } else {
-        relay::serve(client, feeds, hub, route, request, seat).await
+        relay::serve(client, feeds, hub, route, request, seat, None).await
     }
 }
 

@@ -77,7 +77,7 @@ impl Writer {
         if load < BUSY {
             return;
         }
-        let Some(other) = with_time(&self.peers).filter(|other| other.load() < CALM) else {
+        let Some(other) = with_time(&self.writers).filter(|other| other.load() < CALM) else {
             return;
         };
         let other = Arc::clone(other);

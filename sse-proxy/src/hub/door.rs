@@ -13,16 +13,19 @@ use bytes::{Bytes, BytesMut};
 use mio::Interest;
 use mio::net::{TcpListener, TcpStream};
 
-use super::io::Io;
+use super::asking::Asking;
+use super::io::{Io, Presence};
 use super::mailbox::Letter;
 use super::slot::{From, Newcomer};
 use super::timers::{Alarm, Moment, What, millis};
-use super::token::{caller_token, door_token};
+use super::token::{Whose, caller_token, door_token};
 use super::writer::Writer;
+use crate::asker::{Asker, Outcome};
 use crate::client::IDLE;
 use crate::config::Route;
 use crate::http1::Framing;
 use crate::limits::{Connection, Seat};
+use crate::origin::{Errand, Response};
 use crate::visit::Visit;
 
 /// How many are accepted, and how many answered, before readers have their turn: a crowd that comes
@@ -38,15 +41,39 @@ pub(crate) trait Porter: Send + Sync {
     /// Counts a connection; `None` if there may be no more for now.
     fn enter(&self) -> Option<Connection>;
 
-    /// What a client is answered that has said `came`, if nothing has to be waited for.
-    fn answer(&self, came: &[u8], client: IpAddr) -> Option<Begun>;
+    /// What a client is answered that has said `came`, if that can be told without a task.
+    fn answer(&self, came: &[u8], client: IpAddr) -> Option<Reply>;
+
+    /// Begins a stream with its origin's answer, if nothing more has to be known of that.
+    fn begin(
+        &self,
+        asker: Box<Asker>,
+        response: Box<Response>,
+    ) -> Result<Begun, (Box<Asker>, Outcome)>;
 
     /// Serves a connection on which `came` has been read, whatever it is.
     fn serve(&self, socket: std::net::TcpStream, came: BytesMut, counted: Connection);
 
+    /// The same for one whose request has been made already.
+    fn go_on(
+        &self,
+        socket: std::net::TcpStream,
+        came: BytesMut,
+        counted: Connection,
+        asker: Box<Asker>,
+        outcome: Outcome,
+    );
+
     /// Calls `again` when another connection can be tried. `has_failed`: the last could not be
     /// accepted, though there was room for it.
     fn rest(&self, has_failed: bool, again: Box<dyn FnOnce() + Send>);
+}
+
+/// What becomes of a client.
+pub(crate) enum Reply {
+    Begun(Box<Begun>),
+    /// Its origin has to be asked.
+    Ask(Box<Asker>, Box<Errand>),
 }
 
 /// A stream that is begun as soon as `head` is written.
@@ -67,18 +94,26 @@ pub(super) struct Door {
     pub(super) is_open: bool,
 }
 
-/// A connection whose client has said nothing yet.
+/// A connection that is no stream yet.
 pub(super) struct Caller {
-    socket: TcpStream,
+    pub(super) socket: TcpStream,
     client: IpAddr,
-    porter: Arc<dyn Porter>,
-    counted: Connection,
+    pub(super) porter: Arc<dyn Porter>,
+    pub(super) counted: Connection,
 }
 
 /// A caller at the door of a writer, and since when.
 pub(super) struct Waiting {
-    caller: Caller,
+    pub(super) caller: Caller,
     since: Moment,
+    /// What is being done for it, once it has said what it wants.
+    pub(super) asking: Option<Box<Asking>>,
+}
+
+impl Waiting {
+    pub(super) fn asking(&mut self) -> Option<&mut Asking> {
+        self.asking.as_deref_mut()
+    }
 }
 
 impl Door {
@@ -144,29 +179,41 @@ impl Writer {
 
     /// Gives each writer its turn to get a caller.
     fn share(&mut self, caller: Caller) {
-        self.turn = (self.turn + 1) % (self.peers.len() + 1);
-        match self.turn.checked_sub(1).and_then(|peer| self.peers.get(peer)) {
-            Some(peer) => peer.post(Letter::Caller(Box::new(caller))),
+        self.turn = (self.turn + 1) % self.writers.len().max(1);
+        let next = self.writers.get(self.turn);
+        match next.filter(|next| !Arc::ptr_eq(next, &self.mailbox)) {
+            Some(other) => other.post(Letter::Caller(Box::new(caller))),
             None => self.welcome(caller),
         }
     }
 
     /// Waits for what a caller says.
-    pub(super) fn welcome(&mut self, mut caller: Caller) {
-        if self.has_drained() {
-            return;
+    pub(super) fn welcome(&mut self, caller: Caller) {
+        if !self.has_drained() {
+            self.keep(caller, None);
         }
+    }
+
+    /// Keeps a caller, whose number is returned.
+    pub(super) fn keep(
+        &mut self,
+        mut caller: Caller,
+        asking: Option<Box<Asking>>,
+    ) -> Option<usize> {
         let place = self.callers.vacant_entry();
         let token = caller_token(place.key());
         let registered =
             self.selector.registry().register(&mut caller.socket, token, Interest::READABLE);
         if let Err(error) = registered {
-            return tracing::warn!(%error, "a connection cannot be watched");
+            tracing::warn!(%error, "a connection cannot be watched");
+            return None;
         }
-        place.insert(Waiting { caller, since: self.now });
+        let number = place.key();
+        place.insert(Waiting { caller, since: self.now, asking });
         if self.callers.len() == 1 {
             self.watch_callers();
         }
+        Some(number)
     }
 
     fn watch_callers(&mut self) {
@@ -177,17 +224,23 @@ impl Writer {
     /// Sends those away who have said nothing for long.
     pub(super) fn sweep_callers(&mut self) {
         let (now, patience) = (self.now, millis(IDLE));
-        self.callers.retain(|_, waiting| now.saturating_sub(waiting.since) < patience);
+        self.callers.retain(|_, waiting| {
+            waiting.asking.is_some() || now.saturating_sub(waiting.since) < patience
+        });
         if !self.callers.is_empty() {
             self.watch_callers();
         }
     }
 
-    /// Answers some of those who have said something.
+    /// Answers some of those who have said something, or whose origins have.
     pub(super) fn answer(&mut self) {
         for _ in 0..ANSWERED {
-            let Some(number) = self.calling.pop_front() else { return };
-            self.hear_caller(number);
+            match self.calling.pop_front() {
+                Some(Whose::Caller(number)) => self.hear_caller(number),
+                Some(Whose::Asked(number)) => self.hear_asked(number),
+                Some(_) => {}
+                None => return,
+            }
         }
     }
 
@@ -196,29 +249,53 @@ impl Writer {
         let read = match waiting.caller.socket.read(&mut self.room) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {
-                return self.calling.push_back(number);
+                return self.calling.push_back(Whose::Caller(number));
             }
-            Ok(0) | Err(_) => 0,
+            Ok(0) | Err(_) => return drop(self.callers.try_remove(number)),
             Ok(read) => read,
         };
-        let Some(Waiting { caller, .. }) = self.callers.try_remove(number) else { return };
-        let Caller { mut socket, client, porter, counted } = caller;
         let came = self.room.get(..read).unwrap_or_default();
-        if came.is_empty() {
-            return;
+        if let Some(asking) = &mut waiting.asking {
+            return match asking.hear_ahead(came) {
+                // There may be more.
+                Presence::There => self.calling.push_back(Whose::Caller(number)),
+                Presence::Gone => drop(self.callers.try_remove(number)),
+            };
         }
-        if let Some(begun) = porter.answer(came, client) {
-            return self.begin(socket, begun);
-        }
-        let came = BytesMut::from(came);
-        // What a runtime is to watch must be watched by it alone.
-        if self.selector.registry().deregister(&mut socket).is_ok() {
-            porter.serve(socket.into(), came, counted);
+        let Caller { porter, client, .. } = &waiting.caller;
+        match porter.answer(came, *client) {
+            Some(Reply::Ask(asker, errand)) => {
+                waiting.asking = Some(Asking::new(asker, errand, BytesMut::from(came)));
+                self.ask(number);
+            }
+            Some(Reply::Begun(begun)) => {
+                if let Some(Waiting { caller, .. }) = self.callers.try_remove(number) {
+                    self.begin(caller.socket, *begun);
+                }
+            }
+            None => {
+                let came = BytesMut::from(came);
+                let Some(Waiting { caller, .. }) = self.callers.try_remove(number) else { return };
+                if let Some((socket, porter, counted)) = self.hand_on(caller) {
+                    porter.serve(socket, came, counted);
+                }
+            }
         }
     }
 
+    /// What a caller is served with by others than the hub. What a runtime is to watch must be
+    /// watched by it alone.
+    pub(super) fn hand_on(
+        &self,
+        caller: Caller,
+    ) -> Option<(std::net::TcpStream, Arc<dyn Porter>, Connection)> {
+        let Caller { mut socket, porter, counted, .. } = caller;
+        let given_up = self.selector.registry().deregister(&mut socket);
+        given_up.is_ok().then(|| (socket.into(), porter, counted))
+    }
+
     /// Makes a caller a slot, once it has its head.
-    fn begin(&mut self, socket: TcpStream, begun: Begun) {
+    pub(super) fn begin(&mut self, socket: TcpStream, begun: Begun) {
         let Begun { mut head, framing, from, route, seat, visit } = begun;
         let mut io = Io::Plain(socket);
         // A socket that does not take that much is not read from.

@@ -8,6 +8,7 @@ use std::task::{Wake, Waker};
 use mio::Registry;
 use tokio::time::Instant;
 
+use super::asking::Asking;
 use super::door::{Caller, Door};
 use super::slot::Newcomer;
 use super::token::LETTERS;
@@ -20,6 +21,8 @@ pub(super) enum Letter {
     Door(Box<Door>),
     /// Somebody has come in at another writer's door.
     Caller(Box<Caller>),
+    /// The origin of somebody who has come in at another writer's door is to be asked.
+    Ask(Box<(Caller, Box<Asking>)>),
     /// There may be somebody at the door with this number.
     Knock(usize),
     /// There is something new for a group, or for a slot that reads for itself.

@@ -17,11 +17,13 @@
 //! read from whenever the client's takes what has come. Between two events there is no buffer for it.
 //!
 //! Connections without TLS begin here, as callers at a `door`: who wants a feed that is open is
-//! answered and becomes a slot at once, without a task.
+//! answered and becomes a slot at once, without a task, and so does who wants a stream of its own,
+//! where `asking` for that takes no more than a socket.
 //!
 //! Nothing is queued for a reader but the batch that its socket did not take; how far it may fall
 //! behind is the feed's bound on lag.
 
+mod asking;
 mod balance;
 mod batch;
 mod deliver;
@@ -43,7 +45,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 pub(crate) use self::batch::Batch;
 use self::door::Door;
-pub(crate) use self::door::{Begun, Porter};
+pub(crate) use self::door::{Begun, Porter, Reply};
 pub(crate) use self::io::Io;
 use self::mailbox::{Letter, Mailbox};
 pub(crate) use self::private::Private;
@@ -69,9 +71,8 @@ impl Hub {
         let made = (0..threads.max(1)).map(|_| Writer::new()).collect::<std::io::Result<Vec<_>>>();
         let made = made.map_err(failed)?;
         let writers: Vec<_> = made.iter().map(|(_, mailbox)| Arc::clone(mailbox)).collect();
-        for (number, (writer, mailbox)) in made.into_iter().enumerate() {
-            let others = writers.iter().filter(|other| !Arc::ptr_eq(other, &mailbox));
-            let writer = writer.among(others.map(Arc::clone).collect());
+        for (number, (writer, _)) in made.into_iter().enumerate() {
+            let writer = writer.among(writers.clone());
             let thread = std::thread::Builder::new().name(format!("writer-{number}"));
             thread.spawn(move || writer.run()).map_err(failed)?;
         }

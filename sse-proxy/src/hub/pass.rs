@@ -24,13 +24,17 @@ enum Next {
 }
 
 impl Writer {
-    /// Begins to listen to the slot's own origin, if it has one.
-    pub(super) fn listen(&mut self, number: usize) {
+    /// Begins to listen to the slot's own origin, if it has one. `is_watched`: its socket is known.
+    pub(super) fn listen(&mut self, number: usize, is_watched: bool) {
         let now = self.now;
         let Some(private) = self.slots.get_mut(number).and_then(Slot::private) else { return };
         private.heard = now;
-        let token = origin_token(number);
-        if let Err(error) = private.upstream.register(self.selector.registry(), token) {
+        let (registry, token) = (self.selector.registry(), origin_token(number));
+        let watched = match is_watched {
+            true => private.upstream.reregister(registry, token),
+            false => private.upstream.register(registry, token),
+        };
+        if let Err(error) = watched {
             tracing::warn!(%error, "an origin's socket cannot be watched");
             return self.end(number, End::OriginFailed);
         }

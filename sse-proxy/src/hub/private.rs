@@ -55,8 +55,11 @@ impl Private {
         let Taken { bare, peeked, is_delimited, idle, room } = taken;
         let Bare { wire, came, body } = *bare;
         intake.push(peeked);
+        let upstream = Upstream::new(wire)?;
         Ok(Self {
-            upstream: Upstream::new(wire)?,
+            // What there is to read on the socket is told as soon as it is watched.
+            is_readable: !upstream.tells_by_less(),
+            upstream,
             came,
             body,
             is_delimited,
@@ -66,7 +69,6 @@ impl Private {
             passing,
             idle: idle.map(millis),
             heard: 0,
-            is_readable: true,
             is_closed: false,
             rest: Bytes::new(),
             is_blocked: false,

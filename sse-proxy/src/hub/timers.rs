@@ -38,6 +38,8 @@ pub(super) enum What {
     Turn,
     /// Whether its own origin has been silent for too long.
     Unheard,
+    /// No slot, but whether a caller's origin has taken too long to answer.
+    Unanswered,
     /// No slot, but whether there are callers that say nothing.
     Callers,
 }

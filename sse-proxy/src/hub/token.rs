@@ -11,11 +11,13 @@ pub(super) enum Whose {
     Origin(usize),
     /// That of a caller.
     Caller(usize),
+    /// That of the origin that is asked for a caller.
+    Asked(usize),
     /// A door's.
     Door(usize),
 }
 
-const KINDS: usize = 4;
+const KINDS: usize = 5;
 
 /// The token by which a writer learns of letters.
 pub(super) const LETTERS: Token = Token(usize::MAX);
@@ -35,9 +37,14 @@ pub(super) const fn caller_token(caller: usize) -> Token {
     Token(caller * KINDS + 2)
 }
 
+/// The token of the origin that is asked for a caller.
+pub(super) const fn asked_token(caller: usize) -> Token {
+    Token(caller * KINDS + 3)
+}
+
 /// The token of a door.
 pub(super) const fn door_token(door: usize) -> Token {
-    Token(door * KINDS + 3)
+    Token(door * KINDS + 4)
 }
 
 /// Whose socket a token is for; `None` for that of letters.
@@ -50,6 +57,7 @@ pub(super) const fn of_token(token: Token) -> Option<Whose> {
         0 => Whose::Client(number),
         1 => Whose::Origin(number),
         2 => Whose::Caller(number),
+        3 => Whose::Asked(number),
         _ => Whose::Door(number),
     })
 }
@@ -63,6 +71,7 @@ mod tests {
         assert_eq!(of_token(client_token(7)), Some(Whose::Client(7)));
         assert_eq!(of_token(origin_token(7)), Some(Whose::Origin(7)));
         assert_eq!(of_token(caller_token(7)), Some(Whose::Caller(7)));
+        assert_eq!(of_token(asked_token(7)), Some(Whose::Asked(7)));
         assert_eq!(of_token(door_token(0)), Some(Whose::Door(0)));
         assert_eq!(of_token(LETTERS), None);
     }

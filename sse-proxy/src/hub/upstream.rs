@@ -26,6 +26,7 @@ impl Upstream {
     pub(super) fn new(wire: Wire) -> io::Result<Self> {
         Ok(match wire {
             Wire::Tcp(tcp) => Self::Tcp(TcpStream::from_std(tcp.into_std()?)),
+            Wire::Apart(tcp) => Self::Tcp(tcp),
             Wire::Unix(unix) => Self::Unix(UnixStream::from_std(unix.into_std()?)),
             Wire::Tls(tls) => {
                 let (tcp, session) = tls.into_inner();
@@ -46,6 +47,11 @@ impl Upstream {
     /// Has the writer told when something comes.
     pub(super) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
         registry.register(self.source(), token, Interest::READABLE)
+    }
+
+    /// The same for a connection that it was already told of.
+    pub(super) fn reregister(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+        registry.reregister(self.source(), token, Interest::READABLE)
     }
 
     /// Gives it up to another writer. One that is closed need not be given up.

@@ -35,8 +35,8 @@ const ROOM: usize = 64 << 10;
 pub(super) struct Writer {
     pub(super) selector: Selector,
     pub(super) mailbox: Arc<Mailbox>,
-    /// Those of the other writers.
-    pub(super) peers: Vec<Arc<Mailbox>>,
+    /// Those of all writers, its own among them.
+    pub(super) writers: Vec<Arc<Mailbox>>,
     load: Load,
     pub(super) slots: Slab<Slot>,
     pub(super) groups: Slab<Group>,
@@ -47,8 +47,8 @@ pub(super) struct Writer {
     pub(super) unread: VecDeque<usize>,
     pub(super) doors: Vec<Door>,
     pub(super) callers: Slab<Waiting>,
-    /// The callers that have said something.
-    pub(super) calling: VecDeque<usize>,
+    /// The callers that have said something, and those whose origins have.
+    pub(super) calling: VecDeque<Whose>,
     /// Whose turn it is to get a caller.
     pub(super) turn: usize,
     /// Where what comes from origins is read to, and what goes to their clients is framed.
@@ -58,7 +58,7 @@ pub(super) struct Writer {
     /// When it was woken last.
     pub(super) woken: Instant,
     pub(super) now: Moment,
-    /// How many slots there ever were, as far as it fits.
+    /// How many slots and requests of callers there ever were, as far as it fits.
     born: u32,
     /// When the last stream ends, once there is a drain.
     last_turn: Option<Instant>,
@@ -71,7 +71,7 @@ impl Writer {
         let writer = Self {
             selector,
             mailbox: Arc::clone(&mailbox),
-            peers: Vec::new(),
+            writers: Vec::new(),
             load: Load::new(),
             slots: Slab::new(),
             groups: Slab::new(),
@@ -93,9 +93,9 @@ impl Writer {
         Ok((writer, mailbox))
     }
 
-    /// The same, with others that it can hand streams over to.
-    pub(super) fn among(self, peers: Vec<Arc<Mailbox>>) -> Self {
-        Self { peers, ..self }
+    /// The same, among others that it can hand streams over to.
+    pub(super) fn among(self, writers: Vec<Arc<Mailbox>>) -> Self {
+        Self { writers, ..self }
     }
 
     /// Runs until it is told to stop.
@@ -122,7 +122,9 @@ impl Writer {
                     Some(Whose::Origin(slot)) => {
                         self.hear(slot, event.is_read_closed() || event.is_error());
                     }
-                    Some(Whose::Caller(caller)) => self.calling.push_back(caller),
+                    Some(whose @ (Whose::Caller(_) | Whose::Asked(_))) => {
+                        self.calling.push_back(whose);
+                    }
                     Some(Whose::Door(door)) => self.knock(door),
                     None => {}
                 }
@@ -133,6 +135,10 @@ impl Writer {
                     Letter::Adopt(newcomer) => self.adopt(*newcomer, false),
                     Letter::Door(door) => self.open_door(*door),
                     Letter::Caller(caller) => self.welcome(*caller),
+                    Letter::Ask(letter) => {
+                        let (caller, asking) = *letter;
+                        self.ask_for(caller, asking);
+                    }
                     Letter::Knock(door) => self.knock(door),
                     Letter::Due(Key::Group(group)) => self.enqueue(group),
                     Letter::Due(Key::Slot(slot)) => self.more_for(slot),
@@ -179,7 +185,7 @@ impl Writer {
         is_quiet && self.calling.is_empty() && !self.doors.iter().any(|door| door.is_open)
     }
 
-    /// Makes a newcomer a slot. `is_watched`: its socket was a caller's.
+    /// Makes a newcomer a slot. `is_watched`: it was a caller, whose sockets are known.
     pub(super) fn adopt(&mut self, newcomer: Newcomer, is_watched: bool) {
         let Newcomer { mut io, framing, from, route, seat, visit } = newcomer;
         let slot = self.slots.vacant_key();
@@ -203,12 +209,18 @@ impl Writer {
             }
             From::Origin(private) => (None, Place::Private(private)),
         };
-        self.born = self.born.wrapping_add(1);
         let parts = (framing, route, seat, visit);
-        self.slots.insert(Slot::new(io, parts, group, place, self.born, self.now));
+        let born = self.bear();
+        self.slots.insert(Slot::new(io, parts, group, place, born, self.now));
         self.watch_silence(slot);
         self.set_turn(slot);
-        if group.is_some() { self.catch_up(slot) } else { self.listen(slot) }
+        if group.is_some() { self.catch_up(slot) } else { self.listen(slot, is_watched) }
+    }
+
+    /// What tells the next that may have the number of another from that one.
+    pub(super) const fn bear(&mut self) -> u32 {
+        self.born = self.born.wrapping_add(1);
+        self.born
     }
 
     /// The group of a feed's readers.
@@ -282,14 +294,16 @@ impl Writer {
     }
 
     fn ring(&mut self, Alarm { slot, born, what }: Alarm) {
-        if what == What::Callers {
-            return self.sweep_callers();
+        match what {
+            What::Callers => return self.sweep_callers(),
+            What::Unanswered => return self.unanswered(slot, born),
+            What::Silence | What::Turn | What::Unheard => {}
         }
         let Some(it) = self.slots.get_mut(slot).filter(|slot| slot.born == born) else { return };
         match what {
             What::Turn => return self.end(slot, End::Drained),
             What::Unheard => return self.unheard(slot),
-            What::Silence | What::Callers => {}
+            What::Silence | What::Callers | What::Unanswered => {}
         }
         let keep_alive = millis(it.route.keep_alive);
         let silence = self.now.saturating_sub(it.quiet_since);
@@ -308,7 +322,7 @@ impl Writer {
     fn drain(&mut self, last_turn: Instant) {
         self.last_turn = Some(last_turn);
         self.doors.clear();
-        self.callers.clear();
+        self.callers.retain(|_, waiting| waiting.asking.is_some());
         let slots: Vec<_> = self.slots.iter().map(|(slot, _)| slot).collect();
         for slot in slots {
             self.set_turn(slot);

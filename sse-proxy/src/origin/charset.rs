@@ -36,13 +36,23 @@ impl Labelled {
         Self { charset: Charset::Utf8, repaired: Repairs::NONE, hints: Repairs::NONE }
     }
 
+    /// What to do about the label of an event stream that names no other charset; `None` for one
+    /// that does.
+    pub(super) fn plain(headers: &HeaderMap, repairs: Repairs) -> Option<Self> {
+        other_charset(headers).is_none().then(|| Self::as_usual(repairs))
+    }
+
+    fn as_usual(repairs: Repairs) -> Self {
+        let is_known = !repairs.contains(Repairs::TRANSCODE_UNDECLARED);
+        let charset = if is_known { Charset::Utf8 } else { Charset::Ascii(WINDOWS_1252) };
+        Self { charset, ..Self::unchanged() }
+    }
+
     /// What to do about the label of an event stream. To a browser the bytes are UTF-8 always, if
     /// it does not refuse the label.
     pub(super) async fn of(response: &mut Response, repairs: Repairs) -> Result<Self, OriginError> {
         let Some(label) = other_charset(&response.headers) else {
-            let is_known = !repairs.contains(Repairs::TRANSCODE_UNDECLARED);
-            let charset = if is_known { Charset::Utf8 } else { Charset::Ascii(WINDOWS_1252) };
-            return Ok(Self { charset, ..Self::unchanged() });
+            return Ok(Self::as_usual(repairs));
         };
         let encoding = Encoding::for_label(label.as_bytes()).filter(|named| *named != UTF_8);
         let transcoded =

@@ -1,12 +1,14 @@
 //! [`Dialer`]: makes connections to one upstream.
 
 use std::io;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
 use http::Uri;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::connect::dns::GaiResolver;
+use socket2::TcpKeepalive;
 use tokio::net::UnixStream;
 use tower_service::Service;
 
@@ -67,6 +69,13 @@ impl Dialer {
         self.tls.as_ref()
     }
 
+    /// Where HTTP/1 is spoken without TLS, if no name has to be looked up to know.
+    pub(super) fn address(&self) -> Option<SocketAddr> {
+        let Target::Tcp(_, uri) = &self.target else { return None };
+        let is_bare = self.tls.is_none() && !self.speaks_http2;
+        is_bare.then(|| uri.authority()?.as_str().parse().ok()).flatten()
+    }
+
     /// Whether it is known beforehand that HTTP/2 is spoken.
     pub(super) const fn speaks_http2(&self) -> bool {
         self.speaks_http2
@@ -89,9 +98,7 @@ impl Dialer {
             None => Ok(connect.await),
         };
         let failed = |error: io::Error| OriginError::Connect(error.to_string());
-        connected
-            .unwrap_or_else(|_| Err(io::Error::other("no connection in time (timeouts.connect)")))
-            .map_err(failed)
+        connected.unwrap_or_else(|_| Err(too_late())).map_err(failed)
     }
 
     /// Connects, and no more.
@@ -105,6 +112,16 @@ impl Dialer {
             }
         })
     }
+}
+
+/// How it is asked whether a silent connection still lives.
+pub(super) const fn probing() -> TcpKeepalive {
+    TcpKeepalive::new().with_time(PROBE_AFTER)
+}
+
+/// No connection came about in time.
+pub(super) fn too_late() -> io::Error {
+    io::Error::other("no connection in time (timeouts.connect)")
 }
 
 fn connector<R>(resolver: R, timeout: Option<Duration>) -> HttpConnector<R> {

@@ -66,6 +66,11 @@ impl Group {
         Ok(Arc::new(Self { members, balancer, interval, room }))
     }
 
+    /// Whether each of them can be asked without a runtime.
+    pub(super) fn is_bare(&self) -> bool {
+        self.members.iter().all(|member| member.pool.dialer().address().is_some())
+    }
+
     /// Room for one more request, to be held while it is under way.
     pub(super) fn room(&self) -> Result<OwnedSemaphorePermit, OriginError> {
         Arc::clone(&self.room).try_acquire_owned().map_err(|_| OriginError::Full)

@@ -60,6 +60,33 @@ pub(crate) struct StreamHead {
 }
 
 impl Answer {
+    /// The stream's head, if the head of the answer alone tells that it is one, and in what form:
+    /// as most do.
+    pub(crate) fn plain(
+        response: &mut Response,
+        route: &Route,
+        request: &Request,
+    ) -> Option<StreamHead> {
+        let headers = &response.headers;
+        let is_plain = response.status == StatusCode::OK
+            && is_event_stream(headers)
+            && !headers.contains_key(CONTENT_ENCODING);
+        let repairs = repairs(route);
+        let labelled = is_plain.then(|| Labelled::plain(headers, repairs)).flatten()?;
+        let decoding = Decoding::of(headers, repairs)?;
+        let convert = convert(route, request, headers, true);
+        let mut head = StreamHead {
+            decoding,
+            charset: labelled.charset,
+            convert,
+            is_labelled: true,
+            ..StreamHead::unseen()
+        };
+        head.set_headers(response, repairs);
+        response.close_after();
+        Some(head)
+    }
+
     /// Looks at the head of an answer, and at its first bytes if the head alone does not tell.
     /// `tell` hears what keeps it from being a stream of ours.
     pub(crate) async fn of(
@@ -68,8 +95,11 @@ impl Answer {
         request: &Request,
         tell: impl FnOnce(Oddity),
     ) -> Result<Self, OriginError> {
+        if let Some(head) = Self::plain(&mut response, route, request) {
+            return Ok(Self::Stream(response, head));
+        }
         let shared = route.stream == Stream::Shared;
-        let repairs = if shared { route.repair | Repairs::DECODE } else { route.repair };
+        let repairs = repairs(route);
         let mut repaired = Repairs::NONE;
         if response.status != StatusCode::OK {
             let Some(repair) = repair_of_status(&response, request) else {
@@ -101,10 +131,7 @@ impl Answer {
             repaired |= Repairs::DECODE;
         }
         let mut labelled = Labelled::unchanged();
-        let convert = route.convert.format().filter(|_| request.takes_events());
-        let convert = convert.filter(|format| {
-            format.is_named_by(&response.headers) || (is_labelled && *format == Convert::Ndjson)
-        });
+        let convert = convert(route, request, &response.headers, is_labelled);
         if is_labelled {
             labelled = Labelled::of(&mut response, repairs).await?;
         } else if convert.is_none() {
@@ -137,18 +164,32 @@ impl Answer {
         let asked = asked.and_then(|seconds| seconds.trim().parse().ok()).map(Duration::from_secs);
         let retry = asked.unwrap_or_default().clamp(BACK_AFTER_ERROR, LONGEST_AWAY);
         response.replace_body(Event::new().retry(retry).to_bytes());
-        let mut head = StreamHead {
-            headers: HeaderMap::new(),
-            repaired: Repairs::SOFTEN_5XX,
-            hints: Repairs::NONE,
-            decoding: Decoding::Plain,
-            charset: Charset::Utf8,
-            convert: None,
-            is_labelled: false,
-        };
+        let mut head = StreamHead { repaired: Repairs::SOFTEN_5XX, ..StreamHead::unseen() };
         head.set_headers(&response, repairs);
         Self::Stream(response, head)
     }
+}
+
+/// What is mended of a route's answers. Nobody could share a stream in a coding that one of its readers
+/// asked for.
+fn repairs(route: &Route) -> Repairs {
+    match route.stream {
+        Stream::Shared => route.repair | Repairs::DECODE,
+        _ => route.repair,
+    }
+}
+
+/// What the route has an answer with this head converted from.
+fn convert(
+    route: &Route,
+    request: &Request,
+    headers: &HeaderMap,
+    is_labelled: bool,
+) -> Option<Convert> {
+    route.convert.format().filter(|format| {
+        let is_named = format.is_named_by(headers) || (is_labelled && *format == Convert::Ndjson);
+        is_named && request.takes_events()
+    })
 }
 
 /// What mends a status for whom only 200 is a stream.
@@ -200,6 +241,19 @@ async fn mended_label(
 }
 
 impl StreamHead {
+    /// Of which nothing is known yet.
+    fn unseen() -> Self {
+        Self {
+            headers: HeaderMap::new(),
+            repaired: Repairs::NONE,
+            hints: Repairs::NONE,
+            decoding: Decoding::Plain,
+            charset: Charset::Utf8,
+            convert: None,
+            is_labelled: false,
+        }
+    }
+
     /// The head for the client.
     pub(crate) const fn headers(&self) -> &HeaderMap {
         &self.headers

@@ -11,16 +11,17 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::OriginError;
 use super::ask::Ask;
-use super::bare::Bare;
+use super::bare::{Bare, written};
 use super::body::is_chunked;
+use super::errand::{Errand, Unreached};
 use super::group::{Group, Member};
+use super::heads::Heads;
 use super::pool::{Connection, Unsent};
 use super::probe::Probe;
 use super::response::{Lease, Response};
 use super::upload::{Progress, Upload};
 use super::wire::Wire;
 use crate::config::{Host, PathPattern, Route};
-use crate::cors;
 use crate::reload::differs;
 use crate::request::Request;
 use crate::start::StartError;
@@ -103,6 +104,38 @@ impl Origins {
         self.ask(route, &Ask::events(request, last_event_id), Upload::none()).await
     }
 
+    /// The same for who has no time to wait. `None` where that takes more than a socket.
+    pub(crate) fn errand(&self, route: &Route, request: &Request) -> Option<Errand> {
+        let group = self.group(route).ok().filter(|group| group.is_bare())?;
+        let ask = Ask::events(request, b"");
+        if !ask.is_for_stream {
+            return None;
+        }
+        let room = group.room().ok()?;
+        let member = group.next(&[])?;
+        let request = ask.http1(route, &member.upstream, Upload::none()).ok()?;
+        Some(Errand {
+            address: member.pool.dialer().address()?,
+            request: written(&request).freeze(),
+            heads: Heads::default(),
+            member: Arc::clone(member),
+            room,
+            connect: nonzero(route.timeouts.connect),
+            first_byte: nonzero(route.timeouts.first_byte),
+        })
+    }
+
+    /// Asks for a stream of events after an errand for it came to nothing.
+    pub(crate) async fn open_elsewhere(
+        &self,
+        route: &Route,
+        request: &Request,
+        unreached: Unreached,
+    ) -> Result<Response, OriginError> {
+        let ask = Ask::events(request, b"");
+        self.ask_after(route, &ask, Upload::none(), Some(unreached)).await
+    }
+
     /// Asks one of the route's origins, and returns when the head of its answer has come. One that
     /// cannot be connected to gives way to the next.
     pub(crate) async fn ask(
@@ -111,10 +144,23 @@ impl Origins {
         ask: &Ask<'_>,
         body: Upload,
     ) -> Result<Response, OriginError> {
+        self.ask_after(route, ask, body, None).await
+    }
+
+    async fn ask_after(
+        &self,
+        route: &Route,
+        ask: &Ask<'_>,
+        body: Upload,
+        unreached: Option<Unreached>,
+    ) -> Result<Response, OriginError> {
         let group = self.group(route)?;
         let room = group.room()?;
-        let mut tried = Vec::new();
-        let mut failure = None;
+        let (mut tried, mut failure) = (Vec::new(), None);
+        if let Some(Unreached { member, error }) = unreached {
+            tried.push(member);
+            failure = Some(error);
+        }
         while let Some(member) = group.next(&tried) {
             match connect(member, ask).await {
                 Ok((connection, is_used)) => {
@@ -124,9 +170,7 @@ impl Origins {
                         }
                         connection => exchange(route, member, connection, is_used, ask, body).await,
                     };
-                    let mut answer = answer?.holding(room).from(route, member);
-                    cors::decide(route, ask.request, &mut answer.headers);
-                    return Ok(answer);
+                    return Ok(answer?.holding(room).given(route, member, ask.request));
                 }
                 Err(error) => failure = Some(error),
             }
@@ -251,6 +295,6 @@ impl std::fmt::Debug for Origins {
     }
 }
 
-fn nonzero(duration: Duration) -> Option<Duration> {
+pub(super) fn nonzero(duration: Duration) -> Option<Duration> {
     (!duration.is_zero()).then_some(duration)
 }

@@ -18,6 +18,8 @@ use super::bare::Bare;
 use super::group::Member;
 use super::pool::{Connection, Http1, Pool, Slot};
 use crate::config::{PathPattern, Route};
+use crate::cors;
+use crate::request::Request;
 
 /// An origin's answer: its head, and its body as it comes.
 ///
@@ -133,10 +135,24 @@ impl Response {
         self
     }
 
-    /// The answer, which knows whose it is.
-    pub(super) fn from(mut self, route: &Route, member: &Arc<Member>) -> Self {
+    /// The answer as it is given to who sent `request`, which knows whose it is.
+    pub(super) fn given(mut self, route: &Route, member: &Arc<Member>, request: &Request) -> Self {
         self.from = Some(Box::new((route.path.clone(), Arc::clone(member))));
+        cors::decide(route, request, &mut self.headers);
         self
+    }
+
+    /// Has the runtime watch its connection, if none does. Must be called from within one.
+    pub(crate) fn watched(mut self) -> Result<Self, OriginError> {
+        self.body = match std::mem::replace(&mut self.body, Source::None) {
+            Source::Bare(bare) => {
+                let Bare { wire, came, body } = *bare;
+                let wire = wire.watched().map_err(|error| OriginError::broken(&error))?;
+                Source::Bare(Box::new(Bare { wire, came, body }))
+            }
+            body => body,
+        };
+        Ok(self)
     }
 
     /// Tells that it broke off, where it is no stream: what is one has a record for that.

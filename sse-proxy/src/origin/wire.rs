@@ -13,6 +13,22 @@ pub(crate) enum Wire {
     Tcp(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
     Unix(UnixStream),
+    /// A connection that no runtime watches, and that nothing can be done with before one does.
+    Apart(mio::net::TcpStream),
+}
+
+impl Wire {
+    /// Has the runtime watch it, if none does. Must be called from within one.
+    pub(super) fn watched(self) -> io::Result<Self> {
+        match self {
+            Self::Apart(tcp) => TcpStream::from_std(tcp.into()).map(Self::Tcp),
+            watched => Ok(watched),
+        }
+    }
+}
+
+fn unwatched() -> io::Error {
+    io::Error::other("nobody watches this connection")
 }
 
 /// Calls a method of whichever there is.
@@ -22,6 +38,7 @@ macro_rules! on_wire {
             Self::Tcp(tcp) => Pin::new(tcp).$method($($argument),*),
             Self::Tls(tls) => Pin::new(tls).$method($($argument),*),
             Self::Unix(unix) => Pin::new(unix).$method($($argument),*),
+            Self::Apart(_) => Poll::Ready(Err(unwatched())),
         }
     };
 }
@@ -58,6 +75,7 @@ impl AsyncWrite for Wire {
             Self::Tcp(tcp) => tcp.is_write_vectored(),
             Self::Tls(tls) => tls.is_write_vectored(),
             Self::Unix(unix) => unix.is_write_vectored(),
+            Self::Apart(_) => false,
         }
     }
 

@@ -1,0 +1,120 @@
+//! [`Heads`]: what an origin says over HTTP/1 before the body of its answer, without I/O.
+
+use bytes::{Buf, Bytes, BytesMut};
+use http::header::HeaderName;
+use http::{HeaderValue, Response, StatusCode, Version};
+
+use super::OriginError;
+use super::bare::Bare;
+use super::body::Body;
+use super::interims;
+use super::pool::{HEAD_BYTES, HEAD_FIELDS};
+use super::wire::Wire;
+
+/// The room that a head is first given: most fit.
+const FIRST_ROOM: usize = 1024;
+
+/// What an origin says before the body of its answer: informational heads, and one that counts.
+#[derive(Default)]
+pub(super) struct Heads {
+    came: BytesMut,
+    interims: usize,
+}
+
+impl Heads {
+    /// Where what comes is put.
+    pub(super) fn room(&mut self) -> &mut BytesMut {
+        self.came.reserve(FIRST_ROOM);
+        &mut self.came
+    }
+
+    /// The head that counts, if it has come whole.
+    pub(super) fn next(&mut self) -> Result<Option<Response<()>>, OriginError> {
+        while let Some((length, answer)) = parse(&self.came)? {
+            self.came.advance(length);
+            if !answer.status().is_informational() {
+                return Ok(Some(answer));
+            }
+            if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
+                return Err(OriginError::unasked_switch());
+            }
+            self.interims += 1;
+            if self.interims > interims::MOST {
+                return Err(interims::too_many());
+            }
+        }
+        if self.came.len() >= HEAD_BYTES {
+            return Err(OriginError::Broken("the head of its answer is too long".to_owned()));
+        }
+        Ok(None)
+    }
+
+    /// The answer whose head has come over this connection.
+    pub(super) fn into_bare(
+        self,
+        answer: Response<()>,
+        wire: Wire,
+    ) -> Result<Response<Bare>, OriginError> {
+        let body = Body::of(answer.version(), answer.status(), answer.headers())?;
+        // Most often there is nothing more yet, and a stream may wait long for it: without a buffer.
+        let came = Bytes::copy_from_slice(&self.came);
+        Ok(answer.map(|()| Bare { wire, came, body }))
+    }
+
+    /// The connection has closed.
+    pub(super) fn cut() -> OriginError {
+        OriginError::Broken("it closed before it had answered".to_owned())
+    }
+}
+
+/// The head of an answer and its length, if it has come whole.
+fn parse(came: &[u8]) -> Result<Option<(usize, Response<()>)>, OriginError> {
+    let broken = |error: httparse::Error| OriginError::broken(&error);
+    let mut fields = [httparse::EMPTY_HEADER; HEAD_FIELDS];
+    let mut head = httparse::Response::new(&mut fields);
+    let mut config = httparse::ParserConfig::default();
+    // What every browser takes.
+    config.allow_spaces_after_header_name_in_responses(true);
+    config.allow_obsolete_multiline_headers_in_responses(true);
+    let httparse::Status::Complete(length) =
+        config.parse_response(&mut head, came).map_err(broken)?
+    else {
+        return Ok(None);
+    };
+    let mut answer = Response::new(());
+    let status = StatusCode::from_u16(head.code.unwrap_or_default());
+    *answer.status_mut() = status.map_err(|error| OriginError::broken(&error))?;
+    *answer.version_mut() =
+        if head.version == Some(0) { Version::HTTP_10 } else { Version::HTTP_11 };
+    for field in head.headers.iter() {
+        let name = HeaderName::from_bytes(field.name.as_bytes());
+        let name = name.map_err(|error| OriginError::broken(&error))?;
+        let value = HeaderValue::from_bytes(&unfolded(field.value));
+        answer.headers_mut().append(name, value.map_err(|error| OriginError::broken(&error))?);
+    }
+    Ok(Some((length, answer)))
+}
+
+/// The value of a field that may go on in a second line.
+fn unfolded(value: &[u8]) -> Vec<u8> {
+    let lines: Vec<_> = value.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii).collect();
+    lines.join(&b' ')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answers_head_is_read_as_browsers_read_it() {
+        let head = "HTTP/1.1 200 \r\nContent-Type : text/event-stream\r\nX: a\r\n b\r\n\r\ndata";
+        for end in 0..head.len() - 4 {
+            assert!(parse(&head.as_bytes()[..end]).unwrap().is_none(), "{end}");
+        }
+        let (length, answer) = parse(head.as_bytes()).unwrap().unwrap();
+        assert_eq!(&head[length..], "data");
+        assert_eq!(answer.headers()["content-type"], "text/event-stream");
+        assert_eq!(answer.headers()["x"], "a b");
+        assert!(parse(b"HTTP/1.1 abc\r\n\r\n").is_err() && parse(b"SSH-2.0-x\r\n\r\n").is_err());
+    }
+}
