@@ -1,7 +1,7 @@
 use std::mem;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http_body::{Body, Frame};
@@ -9,7 +9,7 @@ use pin_project_lite::pin_project;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::SseLayer;
-use super::ending::Ending;
+use super::ending::{Due, Ending};
 use super::position::Position;
 use super::reading::Reading;
 use super::source::{Piece, Source};
@@ -82,6 +82,36 @@ impl<B> Streaming<B> {
         }
     }
 
+    /// What is sent last of a stream that is due to end, as soon as it can end.
+    fn poll_last(self: Pin<&mut Self>, due: Due, cx: &mut Context<'_>) -> Poll<Bytes> {
+        let this = self.project();
+        if *this.is_opaque {
+            return Poll::Ready(Bytes::new());
+        }
+        if this.position.is_block_end() {
+            return Poll::Ready(this.layer.last_frames());
+        }
+        ready!(this.ending.poll_deadline(due, cx));
+        let is_line_end = this.position.is_line_end();
+        Poll::Ready(if is_line_end { this.layer.retry_line() } else { Bytes::new() })
+    }
+
+    /// A comment, when there has been silence for long, and as soon as there can be one.
+    fn poll_comment(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Frame<Bytes>> {
+        let this = self.project();
+        let Some(silence) = this.silence.as_pin_mut() else { return Poll::Pending };
+        let keep_alive = this.layer.comments();
+        let comment = match this.position {
+            Position::BetweenBlocks => keep_alive.block(),
+            Position::InBlock => keep_alive.lines(),
+            // That changes only with the body, which wakes us when it does.
+            Position::AfterCr { .. } | Position::InLine => return Poll::Pending,
+        };
+        ready!(silence.poll_over(cx));
+        this.watched.keep_alive(&comment);
+        Poll::Ready(Frame::data(comment))
+    }
+
     /// Nothing comes any more but `last`, if anything.
     fn end(self: Pin<&mut Self>, reason: CloseReason, last: Option<Bytes>) -> Option<Frame<Bytes>> {
         let this = self.project();
@@ -91,6 +121,27 @@ impl<B> Streaming<B> {
         this.watched.added(last.as_deref().unwrap_or_default());
         this.watched.close(reason);
         last.map(Frame::data)
+    }
+}
+
+impl<B: Body> Streaming<B> {
+    /// What has come, as it is sent. `is_due`: the stream ends with the block that is being sent.
+    fn pass(self: Pin<&mut Self>, mut data: Bytes, is_due: bool) -> Frame<Bytes> {
+        let this = self.project();
+        if is_due {
+            // Mid-block, or it would have ended before: what follows the block is not sent.
+            data.truncate(this.position.block_end_in(&data).unwrap_or(data.len()));
+        }
+        *this.position = this.position.after(&data);
+        if let Some(silence) = this.silence.as_pin_mut() {
+            silence.broken();
+        }
+        this.watched.sent(&data);
+        if this.source.is_end_stream() {
+            // The server may not ask again.
+            this.watched.close(CloseReason::Ended);
+        }
+        Frame::data(data)
     }
 }
 
@@ -114,70 +165,26 @@ impl<B: Body> Body for Streaming<B> {
 
         let due = this.ending.poll_due(cx);
         if let Some(due) = due {
-            let last = if *this.is_opaque {
-                Some(Bytes::new())
-            } else if this.position.is_block_end() {
-                Some(this.layer.last_frames())
-            } else if this.ending.poll_deadline(due, cx).is_ready() {
-                Some(if this.position.is_line_end() {
-                    this.layer.retry_line()
-                } else {
-                    Bytes::new()
-                })
-            } else {
-                None
-            };
-            if last.is_some() {
-                return Poll::Ready(self.end(due.reason, last).map(Ok));
+            if let Poll::Ready(last) = self.as_mut().poll_last(due, cx) {
+                return Poll::Ready(self.end(due.reason, Some(last)).map(Ok));
             }
         }
-
-        match this.source.poll_next(cx) {
-            Poll::Ready(Some(Ok(Piece::Data(mut data)))) => {
-                let this = self.project();
-                if due.is_some() {
-                    // Mid-block, or it would have ended above: what follows the block is not sent.
-                    data.truncate(this.position.block_end_in(&data).unwrap_or(data.len()));
-                }
-                *this.position = this.position.after(&data);
-                if let Some(silence) = this.silence.as_pin_mut() {
-                    silence.broken();
-                }
-                this.watched.sent(&data);
-                if this.source.is_end_stream() {
-                    // The server may not ask again.
-                    this.watched.close(CloseReason::Ended);
-                }
-                return Poll::Ready(Some(Ok(Frame::data(data))));
+        match self.as_mut().project().source.poll_next(cx) {
+            Poll::Ready(Some(Ok(Piece::Data(data)))) => {
+                Poll::Ready(Some(Ok(self.pass(data, due.is_some()))))
             }
-            Poll::Ready(Some(Ok(Piece::Trailers(trailers)))) => {
-                return Poll::Ready(Some(Ok(trailers)));
-            }
+            Poll::Ready(Some(Ok(Piece::Trailers(trailers)))) => Poll::Ready(Some(Ok(trailers))),
             Poll::Ready(Some(Ok(Piece::TooLong(error)))) => {
                 let told = Event::new().comment(format!("ended: {error}")).to_bytes();
-                return Poll::Ready(self.end(CloseReason::Failed, Some(told)).map(Ok));
+                Poll::Ready(self.end(CloseReason::Failed, Some(told)).map(Ok))
             }
             Poll::Ready(Some(Err(error))) => {
                 self.end(CloseReason::Failed, None);
-                return Poll::Ready(Some(Err(error)));
+                Poll::Ready(Some(Err(error)))
             }
-            Poll::Ready(None) => return Poll::Ready(self.end(CloseReason::Ended, None).map(Ok)),
-            Poll::Pending => {}
+            Poll::Ready(None) => Poll::Ready(self.end(CloseReason::Ended, None).map(Ok)),
+            Poll::Pending => self.poll_comment(cx).map(|comment| Some(Ok(comment))),
         }
-
-        let this = self.project();
-        let Some(silence) = this.silence.as_pin_mut() else { return Poll::Pending };
-        let keep_alive = this.layer.comments();
-        let comment = match this.position {
-            Position::BetweenBlocks => keep_alive.block(),
-            Position::InBlock => keep_alive.lines(),
-            // That changes only with the body, which wakes us when it does.
-            Position::AfterCr { .. } | Position::InLine => return Poll::Pending,
-        };
-        silence.poll_over(cx).map(|()| {
-            this.watched.keep_alive(&comment);
-            Some(Ok(Frame::data(comment)))
-        })
     }
 
     fn is_end_stream(&self) -> bool {
