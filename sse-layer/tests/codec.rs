@@ -1,6 +1,6 @@
 //! The codec against the corpus, against an obvious implementation, and against itself.
 
-#![allow(clippy::indexing_slicing, reason = "a panic fails the test")]
+#![expect(clippy::indexing_slicing, reason = "a panic fails the test")]
 
 #[path = "codec/by_name.rs"]
 mod by_name;

@@ -1,5 +1,9 @@
 //! Ending all streams before the process goes: spread over a window, so that clients do not all
 //! come back in the same instant.
+//!
+//! The layer's `Drain` does the same for tasks, each of which has its turn drawn and told, and who
+//! joins late ends at once. Here most streams are the hub's, which draws their turns itself and has
+//! to know no more than the last; so a reader keeps a few words for the drain, and takes no lock.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

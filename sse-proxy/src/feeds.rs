@@ -134,23 +134,6 @@ impl Feeds {
         self.join_after(route, request, reader, start, b"")
     }
 
-    /// The same for a feed that is open already, with the head of its origin's answer. `None` if
-    /// there is none, or no answer yet.
-    pub(crate) fn join_open(
-        &self,
-        route: &Arc<Route>,
-        request: &Request,
-        reader: &mut Reader,
-        start: Start<'_>,
-    ) -> Option<(Joined, Arc<HeaderMap>)> {
-        let key = request.feed_key(route);
-        let open = self.lock();
-        let joined = open.feeds.get(&key).filter(|joined| Arc::ptr_eq(&joined.route, route))?;
-        let Opening::Open(headers) = &*joined.opening.borrow() else { return None };
-        let number = reader.subscribe(&joined.feed, start);
-        Some((Joined { number, ..joined.clone() }, Arc::clone(headers)))
-    }
-
     /// The same, where the origin is asked to go on from its id `last` if the feed is opened now.
     pub(crate) fn join_after(
         &self,
@@ -202,6 +185,23 @@ impl Feeds {
                 Ok(entry.insert_entry(joined).get().clone())
             }
         }
+    }
+
+    /// The same as [`join`](Self::join) for a feed that is open already, with the head of its
+    /// origin's answer. `None` if there is none, or no answer yet.
+    pub(crate) fn join_open(
+        &self,
+        route: &Arc<Route>,
+        request: &Request,
+        reader: &mut Reader,
+        start: Start<'_>,
+    ) -> Option<(Joined, Arc<HeaderMap>)> {
+        let key = request.feed_key(route);
+        let open = self.lock();
+        let joined = open.feeds.get(&key).filter(|joined| Arc::ptr_eq(&joined.route, route))?;
+        let Opening::Open(headers) = &*joined.opening.borrow() else { return None };
+        let number = reader.subscribe(&joined.feed, start);
+        Some((Joined { number, ..joined.clone() }, Arc::clone(headers)))
     }
 
     /// Opens a feed that is nobody else's, and makes `reader` its only reader. The origin is asked
@@ -256,9 +256,9 @@ impl Feeds {
             opened,
             nudge: Arc::clone(&nudge),
         };
-        // Before the source runs, which ends when nobody reads.
         // What the origin is asked to send is no gap.
         let start = if last.is_empty() { start } else { Start::Live };
+        // Before the source runs, which ends when nobody reads.
         let number = reader.subscribe(&feed, start);
         tokio::spawn(source.run());
         Joined { route: Arc::clone(route), feed, began, pace, record, number, opening, nudge }
