@@ -1,6 +1,11 @@
 //! Private streams of plain HTTP/1 are asked for by the threads that write them. Whatever comes of
 //! it, a client cannot tell that from any other way to be served.
 
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use socket2::{Domain, Socket, Type};
+
 use crate::support::{Exchange, Folder, Origin, Proxy, Wire, at_once, within};
 
 const ASK: &str = "GET /feed HTTP/1.1\r\nHost: h\r\nAccept: text/event-stream\r\n\r\n";
@@ -71,6 +76,38 @@ async fn an_origin_that_cannot_be_reached_gives_way_to_the_next() {
         wire.text_until("data: a\n\n").await;
     }
     assert_eq!(origin.accepted(), 4);
+}
+
+/// A port at which nobody is let in, as those who wait there already fill its queue.
+fn crowded() -> (Socket, Vec<TcpStream>, SocketAddr) {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+    let any = SocketAddr::from(([127, 0, 0, 1], 0));
+    socket.bind(&any.into()).expect("a port");
+    socket.listen(0).expect("a queue");
+    let address = socket.local_addr().ok().and_then(|address| address.as_socket()).expect("one");
+    let soon = Duration::from_millis(100);
+    let queue = std::iter::from_fn(|| TcpStream::connect_timeout(&address, soon).ok()).collect();
+    (socket, queue, address)
+}
+
+#[tokio::test]
+async fn an_origin_that_lets_nobody_in_is_given_up_in_time() {
+    let origin = Origin::start();
+    let (_socket, _queue, address) = crowded();
+    let keys = format!("upstream = \"http://{address}\"\ntimeouts = {{ connect = \"200ms\" }}");
+    let proxy = Proxy::with_upstream(Folder::new().into(), &keys).await;
+    let mut wire = Wire::send(proxy.plain(), ASK).await;
+    assert_eq!(within("the client is cut off", wire.rest()).await, b"");
+    proxy.logged("no connection in time (timeouts.connect)").await;
+    let both = format!(", \"{}\"]\n", origin.url());
+    let keys = keys.replacen("= ", "= [", 1).replacen('\n', &both, 1);
+    let proxy = Proxy::with_upstream(Folder::new().into(), &keys).await;
+    for _ in 0..2 {
+        let (mut wire, mut exchange) = asked(&proxy, &origin).await;
+        exchange.open().await;
+        exchange.send("data: a\n\n").await;
+        wire.text_until("data: a\n\n").await;
+    }
 }
 
 #[tokio::test]
