@@ -10,9 +10,9 @@ use sse_layer::feed::{CatchUp, Cursor, Entry, Reader, Start};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 
-use crate::batch::Batch;
 use crate::config::{Resume, Route};
 use crate::feeds::{Feeds, Joined};
+use crate::frames::Frames;
 use crate::origin::{Answer, Intake, Response};
 use crate::request::Request;
 use crate::source::for_clients;
@@ -48,13 +48,13 @@ impl Missed {
 
     /// How many events it is, all of it as bytes, and what must be held until they have been sent.
     pub(crate) fn into_parts(self) -> (u64, Bytes, OwnedSemaphorePermit) {
-        let mut batch = Batch::default();
+        let mut frames = Frames::default();
         for frame in self.frames {
             let is_event = frame.has_data();
             let frame = frame.into_bytes();
-            if is_event { batch.push_event(frame) } else { batch.push(frame) }
+            if is_event { frames.push_event(frame) } else { frames.push(frame) }
         }
-        (batch.events(), batch.into_bytes(), self.turn)
+        (frames.events(), frames.into_bytes(), self.turn)
     }
 }
 

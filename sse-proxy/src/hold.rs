@@ -9,13 +9,13 @@ use http::{HeaderMap, HeaderValue};
 use sse_layer::Event;
 use tokio::time::Instant;
 
-use crate::batch::Batch;
 use crate::client::Client;
 use crate::config::{OnOriginError, Retry, Route};
 use crate::connection::Connection;
 use crate::cors;
 use crate::downstream::{Downstream, End, KEEP_ALIVE, jitter};
 use crate::feeds::Feeds;
+use crate::frames::Frames;
 use crate::limits::Seat;
 use crate::origin::{Answer, Intake, OriginError, Response};
 use crate::plain;
@@ -234,10 +234,10 @@ impl Told {
     ) -> Result<Result<(), OriginError>, End> {
         let came = Instant::now();
         loop {
-            let mut batch = Batch::default();
-            let filled = self.fill(&mut batch, route, intake);
-            let events = batch.events();
-            let frames = batch.into_bytes();
+            let mut frames = Frames::default();
+            let filled = self.fill(&mut frames, route, intake);
+            let events = frames.events();
+            let frames = frames.into_bytes();
             let bytes = frames.len();
             if events > 0 {
                 reconnect.is_good();
@@ -255,11 +255,11 @@ impl Told {
     /// Takes frames that have come, as many as are written at once.
     fn fill(
         &mut self,
-        batch: &mut Batch,
+        frames: &mut Frames,
         route: &Route,
         intake: &mut Intake,
     ) -> Result<(), OriginError> {
-        while !batch.is_full()
+        while !frames.is_full()
             && let Some(frame) = intake.next_frame()?
         {
             if let Some(id) = frame.id() {
@@ -268,7 +268,7 @@ impl Told {
             self.retry = frame.retry().or(self.retry);
             let is_event = frame.has_data();
             let frame = for_clients(route, frame).into_bytes();
-            if is_event { batch.push_event(frame) } else { batch.push(frame) }
+            if is_event { frames.push_event(frame) } else { frames.push(frame) }
         }
         Ok(())
     }

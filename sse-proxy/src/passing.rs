@@ -5,10 +5,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use sse_layer::{Frame, Repairs};
 
-use crate::batch::Batch;
 use crate::config::Route;
 use crate::downstream::End;
 use crate::feeds::Feeds;
+use crate::frames::Frames;
 use crate::numbers::Numbers;
 use crate::origin::{Intake, OriginError, StreamHead};
 use crate::record::{Record, Recorded};
@@ -44,10 +44,10 @@ impl Passing {
     /// Takes frames that have come, as many as are written at once.
     pub(crate) fn fill(
         &mut self,
-        batch: &mut Batch,
+        frames: &mut Frames,
         intake: &mut Intake,
     ) -> Result<(), OriginError> {
-        while !batch.is_full()
+        while !frames.is_full()
             && let Some(frame) = intake.next_frame()?
         {
             let frame = for_clients(&self.route, frame);
@@ -55,9 +55,9 @@ impl Passing {
             let frame = self.numbered(frame);
             if std::mem::take(&mut self.is_first) && frame.starts_with("\u{feff}".as_bytes()) {
                 // Standing first, this character would be taken for a mark and dropped.
-                batch.joined().extend_from_slice(b":\n");
+                frames.joined().extend_from_slice(b":\n");
             }
-            if is_event { batch.push_event(frame) } else { batch.push(frame) }
+            if is_event { frames.push_event(frame) } else { frames.push(frame) }
         }
         Ok(())
     }

@@ -9,12 +9,12 @@ use sse_layer::{Event, Repairs};
 use tokio::time::Instant;
 
 use crate::asker::Outcome;
-use crate::batch::Batch;
 use crate::client::Client;
 use crate::config::{Retry, Route};
 use crate::connection::Connection;
 use crate::downstream::{Downstream, End, jitter};
 use crate::feeds::Feeds;
+use crate::frames::Frames;
 use crate::http1::Http1;
 use crate::hub::{From, Hub, Io, Newcomer, Private};
 use crate::limits::Seat;
@@ -247,11 +247,11 @@ impl Relay {
     async fn write_frames(&mut self, intake: &mut Intake) -> Result<(), End> {
         let came = Instant::now();
         loop {
-            let mut batch = Batch::default();
-            let filled = self.passing.fill(&mut batch, intake);
+            let mut frames = Frames::default();
+            let filled = self.passing.fill(&mut frames, intake);
             filled.map_err(|error| self.passing.failed(&error))?;
-            let events = batch.events();
-            let frames = batch.into_bytes();
+            let events = frames.events();
+            let frames = frames.into_bytes();
             let bytes = frames.len();
             if bytes == 0 {
                 return Ok(());

@@ -19,7 +19,7 @@ use super::balance;
 use super::door::{Caller, Waiting};
 use super::io::Presence;
 use super::mailbox::Letter;
-use super::timers::{Alarm, Moment, What, millis};
+use super::timers::{Alarm, Moment, millis};
 use super::token::asked_token;
 use super::writer::Writer;
 use crate::asker::{Asker, Outcome};
@@ -162,7 +162,7 @@ impl Writer {
         asking.until = until;
         let born = asking.born;
         if let Some(until) = until {
-            self.timers.set(until, Alarm { slot: number, born, what: What::Unanswered });
+            self.timers.set(until, Alarm::Unanswered { caller: number, born });
         }
     }
 

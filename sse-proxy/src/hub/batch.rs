@@ -7,7 +7,7 @@ use sse_layer::Event;
 use sse_layer::feed::{Cursor, Item, Status};
 use tokio::time::Instant;
 
-use crate::batch::Batch as Frames;
+use crate::frames::Frames;
 use crate::http1::Framing;
 use crate::metrics::RouteMetrics;
 use crate::visit::Visit;

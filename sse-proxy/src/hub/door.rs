@@ -17,7 +17,7 @@ use super::asking::Asking;
 use super::io::{Io, Presence};
 use super::mailbox::Letter;
 use super::slot::{From, Newcomer};
-use super::timers::{Alarm, Moment, What, millis};
+use super::timers::{Alarm, Moment, millis};
 use super::token::{Whose, caller_token, door_token};
 use super::writer::Writer;
 use crate::asker::{Asker, Outcome};
@@ -217,8 +217,7 @@ impl Writer {
     }
 
     fn watch_callers(&mut self) {
-        let alarm = Alarm { slot: 0, born: 0, what: What::Callers };
-        self.timers.set(self.now + millis(SWEEP), alarm);
+        self.timers.set(self.now + millis(SWEEP), Alarm::Callers);
     }
 
     /// Sends those away who have said nothing for long.

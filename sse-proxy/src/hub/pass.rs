@@ -60,9 +60,9 @@ impl Writer {
         let mut may_read = true;
         let next = loop {
             if private.has_more() {
-                let batch = private.take();
-                let events = batch.events();
-                let frames = batch.into_bytes();
+                let frames = private.take();
+                let events = frames.events();
+                let frames = frames.into_bytes();
                 let is_last = private.end == Some(End::OriginEnded);
                 self.framed.clear();
                 slot.framing.frame_to(&frames, &mut self.framed);
@@ -139,7 +139,7 @@ impl Writer {
         let Some(private) = slot.private() else { return };
         let Some(idle) = private.idle else { return };
         let moment = private.heard.saturating_add(idle).max(self.now + 1);
-        self.timers.set(moment, Alarm { slot: number, born, what: What::Unheard });
+        self.timers.set(moment, Alarm::Slot { slot: number, born, what: What::Unheard });
     }
 
     /// A slot's own origin may have been silent for too long.

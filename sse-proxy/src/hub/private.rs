@@ -7,8 +7,8 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::timers::{Moment, millis};
 use super::upstream::Upstream;
-use crate::batch::Batch;
 use crate::downstream::End;
+use crate::frames::Frames;
 use crate::origin::{Bare, Body, Intake, OriginError, Taken};
 use crate::passing::Passing;
 
@@ -113,15 +113,15 @@ impl Private {
     }
 
     /// What of what has come is to be written next.
-    pub(super) fn take(&mut self) -> Batch {
-        let mut batch = Batch::default();
+    pub(super) fn take(&mut self) -> Frames {
+        let mut frames = Frames::default();
         self.has_more = false;
         while let Some(intake) = &mut self.intake {
-            if let Err(error) = self.passing.fill(&mut batch, intake) {
+            if let Err(error) = self.passing.fill(&mut frames, intake) {
                 self.fail(&error);
                 break;
             }
-            if batch.is_full() {
+            if frames.is_full() {
                 self.has_more = true;
                 break;
             }
@@ -133,13 +133,13 @@ impl Private {
                 }
                 Ok(None) => {
                     let rest = self.intake.take().map(Intake::into_remainder);
-                    batch.push(rest.unwrap_or_default());
+                    frames.push(rest.unwrap_or_default());
                     self.end = Some(End::OriginEnded);
                 }
                 Err(error) => self.fail(&error),
             }
         }
-        batch
+        frames
     }
 
     /// The origin has failed.

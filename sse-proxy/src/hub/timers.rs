@@ -21,15 +21,24 @@ pub(super) fn millis(duration: Duration) -> Moment {
     Moment::try_from(duration.as_millis()).unwrap_or(Moment::MAX)
 }
 
-/// What is to be looked at.
+/// What is to be looked at. `born` tells what has a number from what had the same before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Alarm {
-    pub(super) slot: usize,
-    /// Tells a slot from one that had the same number before.
-    pub(super) born: u32,
-    pub(super) what: What,
+pub(super) enum Alarm {
+    Slot {
+        slot: usize,
+        born: u32,
+        what: What,
+    },
+    /// Whether a caller's origin has taken too long to answer.
+    Unanswered {
+        caller: usize,
+        born: u32,
+    },
+    /// Whether there are callers that say nothing.
+    Callers,
 }
 
+/// What is to be looked at of a slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum What {
     /// Whether it has been silent for long.
@@ -38,10 +47,6 @@ pub(super) enum What {
     Turn,
     /// Whether its own origin has been silent for too long.
     Unheard,
-    /// No slot, but whether a caller's origin has taken too long to answer.
-    Unanswered,
-    /// No slot, but whether there are callers that say nothing.
-    Callers,
 }
 
 impl Timers {

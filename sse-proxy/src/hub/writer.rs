@@ -2,10 +2,12 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
+use mio::event::Event;
 use mio::{Events, Poll as Selector};
 use slab::Slab;
 use sse_layer::feed::Feed;
@@ -114,36 +116,11 @@ impl Writer {
             }
             self.woken = Instant::now();
             self.now = self.timers.at(self.woken);
-            for event in &events {
-                match of_token(event.token()) {
-                    Some(Whose::Client(slot)) => {
-                        self.look(slot, event.is_readable(), event.is_writable());
-                    }
-                    Some(Whose::Origin(slot)) => {
-                        self.hear(slot, event.is_read_closed() || event.is_error());
-                    }
-                    Some(whose @ (Whose::Caller(_) | Whose::Asked(_))) => {
-                        self.calling.push_back(whose);
-                    }
-                    Some(Whose::Door(door)) => self.knock(door),
-                    None => {}
-                }
-            }
+            events.iter().for_each(|event| self.notice(event));
             self.mailbox.take(&mut letters);
             for letter in letters.drain(..) {
-                match letter {
-                    Letter::Adopt(newcomer) => self.adopt(*newcomer, false),
-                    Letter::Door(door) => self.open_door(*door),
-                    Letter::Caller(caller) => self.welcome(*caller),
-                    Letter::Ask(letter) => {
-                        let (caller, asking) = *letter;
-                        self.ask_for(caller, asking);
-                    }
-                    Letter::Knock(door) => self.knock(door),
-                    Letter::Due(Key::Group(group)) => self.enqueue(group),
-                    Letter::Due(Key::Slot(slot)) => self.more_for(slot),
-                    Letter::Drain { last_turn } => self.drain(last_turn),
-                    Letter::Stop => return,
+                if self.read(letter).is_break() {
+                    return;
                 }
             }
             // A part of each group at a time: the many readers of one feed do not hold up others.
@@ -166,6 +143,40 @@ impl Writer {
                 self.tell_load(load);
             }
         }
+    }
+
+    /// Something has happened to a socket.
+    fn notice(&mut self, event: &Event) {
+        match of_token(event.token()) {
+            Some(Whose::Client(slot)) => {
+                self.look(slot, event.is_readable(), event.is_writable());
+            }
+            Some(Whose::Origin(slot)) => {
+                self.hear(slot, event.is_read_closed() || event.is_error());
+            }
+            Some(whose @ (Whose::Caller(_) | Whose::Asked(_))) => self.calling.push_back(whose),
+            Some(Whose::Door(door)) => self.knock(door),
+            None => {}
+        }
+    }
+
+    /// Does what it is told. Breaks when it is told to stop.
+    fn read(&mut self, letter: Letter) -> ControlFlow<()> {
+        match letter {
+            Letter::Adopt(newcomer) => self.adopt(*newcomer, false),
+            Letter::Door(door) => self.open_door(*door),
+            Letter::Caller(caller) => self.welcome(*caller),
+            Letter::Ask(letter) => {
+                let (caller, asking) = *letter;
+                self.ask_for(caller, asking);
+            }
+            Letter::Knock(door) => self.knock(door),
+            Letter::Due(Key::Group(group)) => self.enqueue(group),
+            Letter::Due(Key::Slot(slot)) => self.more_for(slot),
+            Letter::Drain { last_turn } => self.drain(last_turn),
+            Letter::Stop => return ControlFlow::Break(()),
+        }
+        ControlFlow::Continue(())
     }
 
     /// Something has happened to a slot's socket.
@@ -290,21 +301,28 @@ impl Writer {
         let Some(it) = self.slots.get(slot) else { return };
         let Some(patience) = it.patience() else { return };
         let moment = it.quiet_since.saturating_add(patience).max(self.now + 1);
-        self.timers.set(moment, Alarm { slot, born: it.born, what: What::Silence });
+        self.timers.set(moment, Alarm::Slot { slot, born: it.born, what: What::Silence });
     }
 
-    fn ring(&mut self, Alarm { slot, born, what }: Alarm) {
-        match what {
-            What::Callers => return self.sweep_callers(),
-            What::Unanswered => return self.unanswered(slot, born),
-            What::Silence | What::Turn | What::Unheard => {}
+    fn ring(&mut self, alarm: Alarm) {
+        match alarm {
+            Alarm::Slot { slot, born, what } => {
+                if self.slots.get(slot).is_some_and(|it| it.born == born) {
+                    match what {
+                        What::Silence => self.silent(slot),
+                        What::Turn => self.end(slot, End::Drained),
+                        What::Unheard => self.unheard(slot),
+                    }
+                }
+            }
+            Alarm::Unanswered { caller, born } => self.unanswered(caller, born),
+            Alarm::Callers => self.sweep_callers(),
         }
-        let Some(it) = self.slots.get_mut(slot).filter(|slot| slot.born == born) else { return };
-        match what {
-            What::Turn => return self.end(slot, End::Drained),
-            What::Unheard => return self.unheard(slot),
-            What::Silence | What::Callers | What::Unanswered => {}
-        }
+    }
+
+    /// A slot may have been silent for long.
+    fn silent(&mut self, slot: usize) {
+        let Some(it) = self.slots.get(slot) else { return };
         let keep_alive = millis(it.route.keep_alive);
         let silence = self.now.saturating_sub(it.quiet_since);
         let is_blocked = it.is_blocked();
@@ -339,6 +357,6 @@ impl Writer {
         let (Some(last_turn), Some(it)) = (self.last_turn, self.slots.get(slot)) else { return };
         let last = self.timers.at(last_turn).max(self.now);
         let moment = fastrand::u64(self.now..=last);
-        self.timers.set(moment, Alarm { slot, born: it.born, what: What::Turn });
+        self.timers.set(moment, Alarm::Slot { slot, born: it.born, what: What::Turn });
     }
 }

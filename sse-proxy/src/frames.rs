@@ -1,19 +1,19 @@
-//! [`Batch`]: frames that are written at once.
+//! [`Frames`]: frames that are written at once.
 
 use bytes::{Bytes, BytesMut};
 
-/// The size, in bytes, from which a batch takes no more. A frame may be larger.
+/// The size, in bytes, from which no more are added. A frame may be larger.
 const FULL: usize = 64 << 10;
 
 /// Frames that are written at once. A single one, which is the usual case, is not copied.
 #[derive(Default)]
-pub(crate) struct Batch {
+pub(crate) struct Frames {
     only: Bytes,
     joined: BytesMut,
     events: u64,
 }
 
-impl Batch {
+impl Frames {
     pub(crate) fn push(&mut self, frame: Bytes) {
         if self.only.is_empty() && self.joined.is_empty() {
             self.only = frame;
@@ -28,7 +28,7 @@ impl Batch {
         self.push(frame);
     }
 
-    /// How many events are in it.
+    /// How many events are among them.
     pub(crate) const fn events(&self) -> u64 {
         self.events
     }
@@ -39,7 +39,7 @@ impl Batch {
         &mut self.joined
     }
 
-    /// Whether it is time to write it: more makes no write cheaper.
+    /// Whether it is time to write them: more makes no write cheaper.
     pub(crate) fn is_full(&self) -> bool {
         self.only.len() + self.joined.len() >= FULL
     }
@@ -56,14 +56,14 @@ mod tests {
     #[test]
     fn order_is_kept_and_a_single_frame_is_not_copied() {
         let frame = Bytes::from_static(b"data: 1\n\n");
-        let mut batch = Batch::default();
-        batch.push(frame.clone());
-        assert_eq!(batch.into_bytes().as_ptr(), frame.as_ptr());
-        let mut batch = Batch::default();
-        batch.push(frame.clone());
-        batch.joined().extend_from_slice(b":\n\n");
-        batch.push(frame);
-        assert_eq!(batch.into_bytes(), "data: 1\n\n:\n\ndata: 1\n\n");
-        assert!(Batch::default().into_bytes().is_empty());
+        let mut frames = Frames::default();
+        frames.push(frame.clone());
+        assert_eq!(frames.into_bytes().as_ptr(), frame.as_ptr());
+        let mut frames = Frames::default();
+        frames.push(frame.clone());
+        frames.joined().extend_from_slice(b":\n\n");
+        frames.push(frame);
+        assert_eq!(frames.into_bytes(), "data: 1\n\n:\n\ndata: 1\n\n");
+        assert!(Frames::default().into_bytes().is_empty());
     }
 }
