@@ -95,78 +95,35 @@ impl Answer {
         request: &Request,
         tell: impl FnOnce(Oddity),
     ) -> Result<Self, OriginError> {
-        if let Some(head) = Self::plain(&mut response, route, request) {
-            return Ok(Self::Stream(response, head));
-        }
-        let shared = route.stream == Stream::Shared;
-        let repairs = repairs(route);
-        let mut repaired = Repairs::NONE;
-        if response.status != StatusCode::OK {
-            let Some(repair) = repair_of_status(&response, request) else {
-                return Ok(Self::Other(response));
-            };
-            if !repairs.contains(repair) {
-                tell(Oddity::Off(repair));
-                return Ok(Self::Other(response));
-            }
-            if repair == Repairs::SOFTEN_5XX {
-                return Ok(Self::softened(response, repairs));
-            }
-            repaired |= repair;
-        }
-        let is_labelled = is_event_stream(&response.headers);
-        let coded = response.headers.contains_key(CONTENT_ENCODING);
-        let decoding = match Decoding::of(&response.headers, repairs) {
-            Some(decoding) if !coded || repairs.contains(Repairs::DECODE) => decoding,
-            other => {
-                if is_labelled && other.is_none() {
-                    tell(Oddity::UnknownCoding);
-                } else if is_labelled && !request.headers.contains_key(ACCEPT_ENCODING) {
-                    tell(Oddity::Off(Repairs::DECODE));
-                }
-                return Ok(Self::Other(response));
-            }
+        let head = match Self::plain(&mut response, route, request) {
+            Some(head) => Ok(head),
+            None => StreamHead::of(&mut response, route, request).await,
         };
-        if coded {
-            repaired |= Repairs::DECODE;
-        }
-        let mut labelled = Labelled::unchanged();
-        let convert = convert(route, request, &response.headers, is_labelled);
-        if is_labelled {
-            labelled = Labelled::of(&mut response, repairs).await?;
-        } else if convert.is_none() {
-            match mended_label(&mut response, request, repairs, shared, coded).await? {
-                Label::Mended(repair) => repaired |= repair,
-                Label::Hinted(repair) => {
-                    tell(Oddity::Off(repair));
-                    return Ok(Self::Other(response));
-                }
-                Label::Right => return Ok(Self::Other(response)),
+        match head {
+            Ok(head) => Ok(Self::Stream(response, head)),
+            Err(NoStream::Other) => Ok(Self::Other(response)),
+            Err(NoStream::Odd(oddity)) => {
+                tell(oddity);
+                Ok(Self::Other(response))
             }
+            Err(NoStream::Failed(error)) => Err(error),
         }
-        let mut head = StreamHead {
-            headers: HeaderMap::new(),
-            repaired: repaired | labelled.repaired,
-            hints: labelled.hints,
-            decoding,
-            charset: labelled.charset,
-            convert,
-            is_labelled,
-        };
-        head.set_headers(&response, repairs);
-        response.close_after();
-        Ok(Self::Stream(response, head))
     }
+}
 
-    /// A server's error as a stream that ends at once, so that browsers come back.
-    fn softened(mut response: Response, repairs: Repairs) -> Self {
-        let asked = response.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok());
-        let asked = asked.and_then(|seconds| seconds.trim().parse().ok()).map(Duration::from_secs);
-        let retry = asked.unwrap_or_default().clamp(BACK_AFTER_ERROR, LONGEST_AWAY);
-        response.replace_body(Event::new().retry(retry).to_bytes());
-        let mut head = StreamHead { repaired: Repairs::SOFTEN_5XX, ..StreamHead::unseen() };
-        head.set_headers(&response, repairs);
-        Self::Stream(response, head)
+/// Why an answer is no stream.
+enum NoStream {
+    /// It is something else.
+    Other,
+    /// It is odd.
+    Odd(Oddity),
+    /// The origin failed before it was known.
+    Failed(OriginError),
+}
+
+impl From<OriginError> for NoStream {
+    fn from(error: OriginError) -> Self {
+        Self::Failed(error)
     }
 }
 
@@ -192,55 +149,126 @@ fn convert(
     })
 }
 
-/// What mends a status for whom only 200 is a stream.
-fn repair_of_status(response: &Response, request: &Request) -> Option<Repairs> {
-    let status = response.status;
-    // 204 and 205 have no body, and 206 is a part of something.
-    let is_success = status.is_success() && !matches!(status.as_u16(), 204..=206);
-    if is_success && request.method == Method::GET && is_event_stream(&response.headers) {
-        return Some(Repairs::STATUS);
-    }
-    let is_browser = request.method == Method::GET && request.wants_events();
-    (status.is_server_error() && is_browser).then_some(Repairs::SOFTEN_5XX)
-}
-
-/// What becomes of a label that says something else than an event stream.
-enum Label {
-    Right,
-    Mended(Repairs),
-    Hinted(Repairs),
-}
-
-async fn mended_label(
-    response: &mut Response,
+/// What mends a status, for whom only 200 is a stream.
+fn mended_status(
+    response: &Response,
     request: &Request,
     repairs: Repairs,
-    shared: bool,
-    coded: bool,
-) -> Result<Label, OriginError> {
+) -> Result<Repairs, NoStream> {
+    let status = response.status;
+    if status == StatusCode::OK {
+        return Ok(Repairs::NONE);
+    }
+    // 204 and 205 have no body, and 206 is a part of something.
+    let is_success = status.is_success() && !matches!(status.as_u16(), 204..=206);
+    let is_get = request.method == Method::GET;
+    let repair = if is_success && is_get && is_event_stream(&response.headers) {
+        Repairs::STATUS
+    } else if status.is_server_error() && is_get && request.wants_events() {
+        Repairs::SOFTEN_5XX
+    } else {
+        return Err(NoStream::Other);
+    };
+    if repairs.contains(repair) { Ok(repair) } else { Err(NoStream::Odd(Oddity::Off(repair))) }
+}
+
+/// How the body's coding is undone, if it has one that can be and is to be.
+fn decoding(
+    headers: &HeaderMap,
+    request: &Request,
+    repairs: Repairs,
+) -> Result<Decoding, NoStream> {
+    let is_coded = headers.contains_key(CONTENT_ENCODING);
+    match Decoding::of(headers, repairs) {
+        Some(decoding) if !is_coded || repairs.contains(Repairs::DECODE) => Ok(decoding),
+        _ if !is_event_stream(headers) => Err(NoStream::Other),
+        None => Err(NoStream::Odd(Oddity::UnknownCoding)),
+        // Who asked for it can undo it.
+        Some(_) if request.headers.contains_key(ACCEPT_ENCODING) => Err(NoStream::Other),
+        Some(_) => Err(NoStream::Odd(Oddity::Off(Repairs::DECODE))),
+    }
+}
+
+/// What mends a label that says something else than an event stream.
+async fn mended_label(
+    response: &mut Response,
+    route: &Route,
+    request: &Request,
+) -> Result<Repairs, NoStream> {
     // A page, an image or a style sheet is asked for by its type, and is what it says it is.
     if !request.takes_events() {
-        return Ok(Label::Right);
+        return Err(NoStream::Other);
     }
     let is_missing = response.headers.get(CONTENT_TYPE).is_none_or(HeaderValue::is_empty);
+    let is_coded = response.headers.contains_key(CONTENT_ENCODING);
     let repair = if is_missing { Repairs::CONTENT_TYPE } else { Repairs::RELABEL };
-    if !repairs.contains(repair) {
+    if !repairs(route).contains(repair) {
         // Whoever posts gets what he is told he gets.
-        let is_meant = request.method == Method::GET && request.wants_events() && !coded;
+        let is_meant = request.method == Method::GET && request.wants_events() && !is_coded;
         let is_odd = is_meant && sniff::seems_a_stream(response).await?;
-        return Ok(if is_odd { Label::Hinted(repair) } else { Label::Right });
+        return Err(if is_odd { NoStream::Odd(Oddity::Off(repair)) } else { NoStream::Other });
     }
     let is_stream = if is_missing {
         // There is nobody to contradict but the bytes, if they come soon.
-        let is_meant = shared || request.wants_events();
-        is_meant && (coded || sniff::begins_like_a_stream(response).await? != Some(false))
+        let is_meant = route.stream == Stream::Shared || request.wants_events();
+        is_meant && (is_coded || sniff::begins_like_a_stream(response).await? != Some(false))
     } else {
-        !coded && sniff::begins_like_a_stream(response).await? == Some(true)
+        !is_coded && sniff::begins_like_a_stream(response).await? == Some(true)
     };
-    Ok(if is_stream { Label::Mended(repair) } else { Label::Right })
+    if is_stream { Ok(repair) } else { Err(NoStream::Other) }
 }
 
 impl StreamHead {
+    /// That of an answer, as the head and the first bytes tell.
+    async fn of(
+        response: &mut Response,
+        route: &Route,
+        request: &Request,
+    ) -> Result<Self, NoStream> {
+        let repairs = repairs(route);
+        let mut repaired = mended_status(response, request, repairs)?;
+        if repaired == Repairs::SOFTEN_5XX {
+            return Ok(Self::softened(response, repairs));
+        }
+        let decoding = decoding(&response.headers, request, repairs)?;
+        if response.headers.contains_key(CONTENT_ENCODING) {
+            repaired |= Repairs::DECODE;
+        }
+        let is_labelled = is_event_stream(&response.headers);
+        let convert = convert(route, request, &response.headers, is_labelled);
+        let labelled = match is_labelled {
+            true => Labelled::of(response, repairs).await?,
+            false => Labelled::unchanged(),
+        };
+        if !is_labelled && convert.is_none() {
+            repaired |= mended_label(response, route, request).await?;
+        }
+        let mut head = Self {
+            headers: HeaderMap::new(),
+            repaired: repaired | labelled.repaired,
+            hints: labelled.hints,
+            decoding,
+            charset: labelled.charset,
+            convert,
+            is_labelled,
+        };
+        head.set_headers(response, repairs);
+        response.close_after();
+        Ok(head)
+    }
+
+    /// That of a server's error, which becomes a stream that ends at once, so that browsers come
+    /// back.
+    fn softened(response: &mut Response, repairs: Repairs) -> Self {
+        let asked = response.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+        let asked = asked.and_then(|seconds| seconds.trim().parse().ok()).map(Duration::from_secs);
+        let retry = asked.unwrap_or_default().clamp(BACK_AFTER_ERROR, LONGEST_AWAY);
+        response.replace_body(Event::new().retry(retry).to_bytes());
+        let mut head = Self { repaired: Repairs::SOFTEN_5XX, ..Self::unseen() };
+        head.set_headers(response, repairs);
+        head
+    }
+
     /// Of which nothing is known yet.
     fn unseen() -> Self {
         Self {
