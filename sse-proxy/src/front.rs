@@ -82,7 +82,7 @@ impl Front {
             }
             Place::Private(route) if is_held(&route, &request) => None,
             Place::Private(route) => {
-                let (asker, errand) = Asker::new(&places.feeds, route, *request, seat)?;
+                let (asker, errand) = relay::at_once::ask(&places.feeds, route, *request, seat)?;
                 Some(Reply::Ask(asker, Box::new(errand)))
             }
         }
@@ -94,7 +94,7 @@ impl Front {
         asker: Box<Asker>,
         response: Box<Response>,
     ) -> Result<Begun, (Box<Asker>, Outcome)> {
-        asker.begin(&self.places.feeds, response)
+        relay::at_once::open(&self.places.feeds, asker, response)
     }
 
     /// Answers a client whose request has been read and made already, and serves its connection on.

@@ -1,5 +1,7 @@
 //! One client, one origin stream.
 
+pub(crate) mod at_once;
+
 use std::borrow::Cow;
 use std::io;
 use std::sync::Arc;
@@ -57,7 +59,7 @@ async fn ask(
 }
 
 /// The request as its origin gets it: an id of ours is nothing to it.
-pub(crate) fn for_origin<'r>(route: &Route, request: &'r Request) -> Cow<'r, Request> {
+fn for_origin<'r>(route: &Route, request: &'r Request) -> Cow<'r, Request> {
     let mut request = Cow::Borrowed(request);
     if has_our_id(route, &request) {
         request.to_mut().headers.remove(LAST_EVENT_ID);
@@ -137,7 +139,7 @@ async fn open(
 }
 
 /// What a stream begins with.
-pub(crate) fn begin(route: &Route, request: &Request) -> Bytes {
+fn begin(route: &Route, request: &Request) -> Bytes {
     let mut begin = BytesMut::new();
     if let Retry::Ours(retry) = route.retry {
         Event::new().retry(jitter(retry)).encode(&mut begin);
@@ -149,7 +151,7 @@ pub(crate) fn begin(route: &Route, request: &Request) -> Bytes {
 }
 
 /// What the hub is to write to the client: what comes over the connection that has been `taken`.
-pub(crate) fn private(
+fn private(
     feeds: &Feeds,
     route: &Arc<Route>,
     request: &Request,
