@@ -14,10 +14,10 @@ pub struct HealthCheck {
     /// is enough that a connection comes about.
     pub path: Option<String>,
     /// The time between two checks. Default: 5 s.
-    #[serde(with = "humantime_serde")]
+    #[serde(deserialize_with = "super::duration::deserialize")]
     pub interval: Duration,
     /// How long a check may take. Default: 2 s.
-    #[serde(with = "humantime_serde")]
+    #[serde(deserialize_with = "super::duration::deserialize")]
     pub timeout: Duration,
     /// How many checks in a row must fail before an origin gets no more requests. Default: 2.
     pub unhealthy_after: u32,

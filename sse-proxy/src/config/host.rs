@@ -31,7 +31,7 @@ pub(crate) fn without_port(authority: &str) -> &str {
 impl<'de> Deserialize<'de> for Host {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let name = String::deserialize(deserializer)?;
-        if name.is_empty() || name.contains(['/', ' ']) || without_port(&name) != name {
+        if name.is_empty() || name.contains(['/', ' ', '*']) || without_port(&name) != name {
             let problem =
                 format!("expected a host name without scheme, port or path, found {name:?}");
             return Err(serde::de::Error::custom(problem));

@@ -11,6 +11,7 @@ use serde::{Deserialize, Deserializer};
 #[non_exhaustive]
 pub struct Listener {
     /// The address, such as `127.0.0.1:8443`. Port 0 lets the system choose.
+    #[serde(deserialize_with = "address")]
     pub address: SocketAddr,
     /// TLS, if it is to be spoken.
     #[serde(default)]
@@ -75,6 +76,17 @@ impl Listener {
             }
         }
     }
+}
+
+/// An address to listen on.
+pub(super) fn address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SocketAddr, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    text.parse().map_err(|_| {
+        let problem = format!(
+            "expected an IP address and a port, such as \"127.0.0.1:8443\" or \"[::1]:0\", found {text:?}"
+        );
+        serde::de::Error::custom(problem)
+    })
 }
 
 impl<'de> Deserialize<'de> for Tls {

@@ -4,6 +4,7 @@
 //! keys are refused. Nothing here names a runtime type.
 
 mod cors;
+mod duration;
 mod error;
 mod health_check;
 mod host;
@@ -65,6 +66,7 @@ pub struct Config {
 #[non_exhaustive]
 pub struct Admin {
     /// Where to listen. Everybody who can connect there may see everything, and start the drain.
+    #[serde(deserialize_with = "listener::address")]
     pub address: SocketAddr,
 }
 
@@ -153,7 +155,7 @@ impl<'de> Deserialize<'de> for Connections {
 #[non_exhaustive]
 pub struct Shutdown {
     /// The window over which streams are ended. Default: 30 s.
-    #[serde(with = "humantime_serde")]
+    #[serde(deserialize_with = "duration::deserialize")]
     pub drain: Duration,
 }
 
@@ -227,8 +229,26 @@ impl Config {
         if self.route.is_empty() {
             return problem("route", "none given: add a [[route]] with a path and an upstream");
         }
+        let zeros = [
+            ("mux.max_feeds", self.mux.max_feeds),
+            ("limits.streams_per_ip", self.limits.streams_per_ip),
+            ("limits.header_bytes", self.limits.header_bytes.0),
+            ("limits.event_bytes", self.limits.event_bytes.0),
+        ];
+        if let Some((key, _)) = zeros.iter().find(|(_, value)| *value == 0) {
+            return problem(key, "must be more than zero");
+        }
         if !self.mux.path.starts_with('/') {
             return problem("mux.path", "must begin with a slash");
+        }
+        if self.mux.path.ends_with('/') || self.mux.path.contains(['?', '#', '*', ' ']) {
+            return problem("mux.path", "must be a path such as \"/.sse/mux\"");
+        }
+        for (at, listener) in self.listener.iter().enumerate() {
+            if listener.http2.max_concurrent_streams == 0 {
+                let key = format!("listener[{at}].http2.max_concurrent_streams");
+                return problem(&key, "must be more than zero");
+            }
         }
         for (at, route) in self.route.iter().enumerate() {
             route.check().map_err(|(key, problem)| (format!("route[{at}].{key}"), problem))?;

@@ -44,7 +44,7 @@ pub struct Route {
     #[serde(default = "yes")]
     pub mux: bool,
     /// The silence after which a comment is sent. Default: 15 s. `"0s"`: never.
-    #[serde(default = "fifteen_seconds", with = "humantime_serde")]
+    #[serde(default = "fifteen_seconds", deserialize_with = "super::duration::deserialize")]
     pub keep_alive: Duration,
     /// Whose reconnection time clients get.
     #[serde(default)]
@@ -53,7 +53,7 @@ pub struct Route {
     #[serde(default)]
     pub history: History,
     /// How long origin stream and history are kept after the last reader left. Default: 30 s.
-    #[serde(default = "thirty_seconds", with = "humantime_serde")]
+    #[serde(default = "thirty_seconds", deserialize_with = "super::duration::deserialize")]
     pub linger: Duration,
     /// How far a reader may fall behind.
     #[serde(default)]
@@ -152,6 +152,14 @@ impl Route {
             let problem = format!("means nothing to {}: write https://", self.upstream);
             return Err(("upstream_tls".to_owned(), problem));
         }
+        let zeros = [
+            ("history.age", self.history.age.is_zero()),
+            ("max_feeds", self.max_feeds == 0),
+            ("max_connections", self.max_connections == 0),
+        ];
+        if let Some((key, _)) = zeros.iter().find(|(_, is_zero)| *is_zero) {
+            return Err(((*key).to_owned(), "must be more than zero".to_owned()));
+        }
         let named =
             |table: &str, (key, problem): (&str, String)| (format!("{table}.{key}"), problem);
         self.upstream_tls.check().map_err(|wrong| named("upstream_tls", wrong))?;
@@ -249,7 +257,7 @@ impl<'de> Deserialize<'de> for Retry {
         if text == "pass" {
             return Ok(Self::Pass);
         }
-        humantime_serde::re::humantime::parse_duration(&text).map(Self::Ours).map_err(|_| {
+        super::duration::parse(&text).map(Self::Ours).ok_or_else(|| {
             let problem = format!("expected \"pass\" or a duration such as \"3s\", found {text:?}");
             serde::de::Error::custom(problem)
         })
@@ -266,7 +274,7 @@ pub struct History {
     /// Bytes. Default: 4 MiB.
     pub bytes: Size,
     /// Age. Default: five minutes.
-    #[serde(with = "humantime_serde")]
+    #[serde(deserialize_with = "super::duration::deserialize")]
     pub age: Duration,
 }
 
@@ -313,13 +321,13 @@ pub enum Resume {
 #[non_exhaustive]
 pub struct Timeouts {
     /// To accept a connection, TLS included. Default: 5 s.
-    #[serde(with = "humantime_serde")]
+    #[serde(deserialize_with = "super::duration::deserialize")]
     pub connect: Duration,
     /// To begin its response. Default: 30 s.
-    #[serde(with = "humantime_serde")]
+    #[serde(deserialize_with = "super::duration::deserialize")]
     pub first_byte: Duration,
     /// Between two pieces of its response. Default: for ever.
-    #[serde(with = "humantime_serde")]
+    #[serde(deserialize_with = "super::duration::deserialize")]
     pub idle: Duration,
 }
 

@@ -16,7 +16,21 @@ impl fmt::Display for Size {
 
 impl<'de> Deserialize<'de> for Size {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let bytes = bytesize::ByteSize::deserialize(deserializer)?.as_u64();
-        usize::try_from(bytes).map(Self).map_err(serde::de::Error::custom)
+        #[derive(Deserialize)]
+        #[serde(untagged, expecting = "expected a size such as \"4MiB\"")]
+        enum Form {
+            Number(i64),
+            Text(String),
+        }
+        let (bytes, found) = match Form::deserialize(deserializer)? {
+            Form::Number(number) => (u64::try_from(number).ok(), number.to_string()),
+            Form::Text(text) => {
+                let size = text.parse::<bytesize::ByteSize>().ok();
+                (size.map(|size| size.as_u64()), format!("{text:?}"))
+            }
+        };
+        bytes.and_then(|bytes| usize::try_from(bytes).ok()).map(Self).ok_or_else(|| {
+            serde::de::Error::custom(format!("expected a size such as \"4MiB\", found {found}"))
+        })
     }
 }

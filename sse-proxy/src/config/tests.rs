@@ -105,3 +105,40 @@ fn a_password_in_an_upstream_url_is_not_repeated() {
     let error = "http://user:secret@h/".parse::<Upstream>().unwrap_err();
     assert!(!error.contains("secret"), "{error}");
 }
+
+#[test]
+fn values_that_can_never_work_are_refused_with_what_was_found() {
+    for (line, expected) in [
+        ("keep_alive = 15", "route[0].keep_alive: expected a duration such as \"15s\", found 15"),
+        ("linger = \"9\"", "route[0].linger: expected a duration such as \"15s\", found \"9\""),
+        ("retry = \"500000000000y\"", "found \"500000000000y\""),
+        ("history = { age = \"0s\" }", "route[0].history.age: must be more than zero"),
+        ("history = { bytes = -1 }", "history.bytes: expected a size such as \"4MiB\", found -1"),
+        ("lag = { bytes = \"much\" }", "expected a size such as \"4MiB\", found \"much\""),
+        ("max_feeds = 0", "route[0].max_feeds: must be more than zero"),
+        ("max_connections = 0", "route[0].max_connections: must be more than zero"),
+        ("host = \"*.example.com\"", "found \"*.example.com\""),
+        ("[shutdown]\ndrain = \"500000000000y\"", "shutdown.drain"),
+        ("[mux]\nmax_feeds = 0", "mux.max_feeds: must be more than zero"),
+        ("[mux]\npath = \"/\"", "mux.path: must be a path such as"),
+        ("[limits]\nheader_bytes = 0", "limits.header_bytes: must be more than zero"),
+    ] {
+        let error = parse(&format!("{MINIMAL}\n{line}")).unwrap_err();
+        assert!(error.contains(expected), "{line}: {error}");
+    }
+}
+
+#[test]
+fn an_upstream_url_is_taken_as_it_is_or_not_at_all() {
+    for (url, expected) in [
+        ("http://127.0.0.1:70000", "no such port"),
+        ("http://127.0.0.1:", "no such port"),
+        ("http://127.0.0.1:1/a#b", "a fragment has no place here"),
+    ] {
+        let text = MINIMAL.replace("http://127.0.0.1:3000", url);
+        let error = parse(&text).unwrap_err();
+        assert!(error.contains(expected) && error.contains(url), "{url}: {error}");
+    }
+    let text = MINIMAL.replace("http://127.0.0.1:3000", "http://[::1]:3000");
+    assert_eq!(parse(&text).unwrap().route[0].upstream.to_string(), "http://[::1]:3000");
+}

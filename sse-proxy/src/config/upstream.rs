@@ -163,7 +163,14 @@ impl std::str::FromStr for Upstream {
         if host.is_empty() {
             return wrong("no host");
         }
-        let port = authority.port_u16().unwrap_or(usual_port);
+        if text.contains('#') {
+            return wrong("a fragment has no place here");
+        }
+        let port = match (authority.port_u16(), authority.as_str().ends_with(authority.host())) {
+            (Some(port), _) => port,
+            (None, true) => usual_port,
+            (None, false) => return wrong("no such port"),
+        };
         let path = uri.path();
         Ok(Self {
             protocol,
