@@ -54,8 +54,13 @@ impl Times {
     /// What it was, which is left empty.
     pub fn take(&mut self) -> Self {
         let full = self.clone();
-        self.0.reset();
+        self.clear();
         full
+    }
+
+    /// Forgets all.
+    pub fn clear(&mut self) {
+        self.0.reset();
     }
 }
 

@@ -27,6 +27,7 @@ pub mod source;
 pub mod stamp;
 pub mod tally;
 pub mod target;
+pub mod tenths;
 pub mod text;
 pub mod tls;
 pub mod worker;

@@ -123,7 +123,9 @@ impl Reader {
                 tally.first_event.add(now - asked);
             }
             if sent > 0 && !is_slow {
-                tally.latency.add(now.saturating_sub(sent));
+                let latency = now.saturating_sub(sent);
+                tally.latency.add(latency);
+                tally.tenths.add(now, latency);
             }
             if follows && !is_typed {
                 tally.spread.arrived(number, sent, now);

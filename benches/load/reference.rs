@@ -54,6 +54,14 @@ struct Reader {
     upstream: Option<Peer<TcpStream>>,
 }
 
+/// What a reader has just asked for.
+enum Asked {
+    Nothing,
+    Feed,
+    /// A feed without events.
+    Silence,
+}
+
 /// A socket, plain or with TLS.
 enum Wire {
     Plain(TcpStream),
@@ -178,9 +186,9 @@ impl Joint {
                     Token(token) => {
                         let at = token / 2;
                         match self.greet(at) {
-                            Ok(true) if is_between => listening.push(at),
-                            Ok(true) => waiting.push(at),
-                            Ok(false) => {}
+                            Ok(Asked::Feed) if is_between => listening.push(at),
+                            Ok(Asked::Feed) => waiting.push(at),
+                            Ok(Asked::Nothing | Asked::Silence) => {}
                             Err(_) => {
                                 listening.retain(|other| *other != at);
                                 waiting.retain(|other| *other != at);
@@ -193,16 +201,17 @@ impl Joint {
         }
     }
 
-    /// Takes what a reader says. `true` when it has asked, and has its head.
-    fn greet(&mut self, at: usize) -> io::Result<bool> {
-        let Some(reader) = self.readers.get_mut(at) else { return Ok(false) };
+    /// Takes what a reader says, and answers with a head.
+    fn greet(&mut self, at: usize) -> io::Result<Asked> {
+        let Some(reader) = self.readers.get_mut(at) else { return Ok(Asked::Nothing) };
         reader.peer.flush()?;
-        if reader.peer.request(None)?.is_none() || reader.has_asked {
-            return Ok(false);
-        }
+        let Some(request) = reader.peer.request(None)?.filter(|_| !reader.has_asked) else {
+            return Ok(Asked::Nothing);
+        };
         reader.has_asked = true;
         reader.peer.write(HEAD)?;
-        Ok(true)
+        let is_silent = request.starts_with(b"GET /feed/silent ");
+        Ok(if is_silent { Asked::Silence } else { Asked::Feed })
     }
 
     fn relay(&mut self, source: SocketAddr) -> io::Result<()> {

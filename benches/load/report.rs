@@ -10,7 +10,6 @@ use super::args::Args;
 use super::clock::SECOND;
 use super::histogram::Times;
 use super::process::Usage;
-use super::run::Usages;
 use super::tally::Tally;
 
 /// A run's result. Times are in nanoseconds unless the name says otherwise.
@@ -52,6 +51,8 @@ pub struct Report {
     pub latency: Summary,
     /// The latency that a share of the events did not exceed.
     pub latency_curve: Vec<(f64, u64)>,
+    /// The 99th percentiles of the latencies of tenths of a second: see [`super::tenths`].
+    pub p99_of_tenths: Summary,
     /// From an event's first arrival to its last, if all read one feed.
     pub first_to_last: Summary,
     /// From when an event was due to its last arrival.
@@ -122,6 +123,19 @@ pub struct Server {
     pub cpu_per_million: f64,
 }
 
+/// What the server used by the ends of the phases.
+#[derive(Clone, Copy, Debug)]
+pub struct Usages {
+    /// Before the first stream.
+    pub before: Usage,
+    /// When all were open.
+    pub opened: Usage,
+    /// When what is measured began.
+    pub settled: Usage,
+    /// When it ended.
+    pub after: Usage,
+}
+
 /// A short while of a run.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Moment {
@@ -180,6 +194,7 @@ impl Report {
             events_per_read: seen.events as f64 / seen.reads.max(1) as f64,
             latency: Summary::of(&seen.latency),
             latency_curve: seen.latency.curve(),
+            p99_of_tenths: Summary::of(&seen.tenths.p99),
             first_to_last: Summary::of(&first_to_last),
             to_last: Summary::of(&to_last),
             lost: all.lost,

@@ -12,8 +12,8 @@ use tokio::time::{Instant, sleep_until};
 
 use super::args::Args;
 use super::control::Order;
-use super::process::{Usage, usage};
-use super::report::{Moment, Report};
+use super::process::usage;
+use super::report::{Moment, Report, Usages};
 use super::tally::Tally;
 use super::text::duration;
 
@@ -76,19 +76,6 @@ pub async fn run(args: &Args) -> io::Result<Report> {
     let measured = last - begin;
     let usages = Usages { before, opened, settled, after };
     Ok(Report::new(args, open_time, measured, &opening, &seen, usages, moments))
-}
-
-/// What the server used at the ends of the phases.
-#[derive(Clone, Copy, Debug)]
-pub struct Usages {
-    /// Before the first stream.
-    pub before: Usage,
-    /// When all were open.
-    pub opened: Usage,
-    /// When what is measured began.
-    pub settled: Usage,
-    /// When it ended.
-    pub after: Usage,
 }
 
 struct Workers(Vec<Worker>);

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::histogram::Times;
+use super::tenths::Tenths;
 
 /// What clients have seen since the last time they were asked.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -50,6 +51,8 @@ pub struct Tally {
     pub first_event: Times,
     /// From when an event was to be sent to when it had come.
     pub latency: Times,
+    /// The same of each tenth of a second by itself.
+    pub tenths: Tenths,
     /// When events of the one feed of all streams came to their first and last reader.
     pub spread: Spread,
     /// Processor time that was used, in nanoseconds.
@@ -89,9 +92,10 @@ impl Tally {
 
     /// What has been counted, which starts anew. Streams that are open stay so.
     pub fn take(&mut self) -> Self {
-        let latency = self.latency.take();
-        let fresh = Self { open: self.open, ..Self::default() };
-        Self { latency, ..std::mem::replace(self, fresh) }
+        let (latency, tenths) = (self.latency.take(), self.tenths.take());
+        let current = std::mem::take(&mut self.tenths);
+        let fresh = Self { open: self.open, tenths: current, ..Self::default() };
+        Self { latency, tenths, ..std::mem::replace(self, fresh) }
     }
 
     /// Adds what was counted afterwards.
@@ -124,6 +128,7 @@ impl Tally {
         self.first_byte.merge(&other.first_byte);
         self.first_event.merge(&other.first_event);
         self.latency.merge(&other.latency);
+        self.tenths.merge(&other.tenths);
         self.spread.merge(&other.spread);
         self.cpu += other.cpu;
     }

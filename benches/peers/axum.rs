@@ -5,7 +5,7 @@ use std::io;
 use std::process::ExitCode;
 
 use axum::response::sse::{Event, Sse};
-use axum::routing::get;
+use axum::routing::{MethodRouter, get};
 use axum::{Router, serve};
 use futures_util::stream::{self, Stream};
 use sse_layer::Decoder;
@@ -33,10 +33,16 @@ async fn run(ports: &[u16]) -> io::Result<()> {
     let [source, port] = ports else { return Err(io::Error::other("two ports")) };
     let (send, _) = broadcast::channel(BEHIND);
     tokio::spawn(feed(*source, send.clone()));
-    let sse = get(async move || Sse::new(events(send.subscribe())));
+    let (silent, _) = broadcast::channel(1);
+    let routes =
+        Router::new().route("/feed/0", feed_of(send)).route("/feed/silent", feed_of(silent));
     let socket = TcpSocket::new_v4()?;
     socket.bind(([127, 0, 0, 1], *port).into())?;
-    serve(socket.listen(4096)?, Router::new().route("/feed/0", sse)).await
+    serve(socket.listen(4096)?, routes).await
+}
+
+fn feed_of(send: Sender<Event>) -> MethodRouter {
+    get(async move || Sse::new(events(send.subscribe())))
 }
 
 fn events(receive: Receiver<Event>) -> impl Stream<Item = Result<Event, Infallible>> {

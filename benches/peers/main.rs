@@ -8,6 +8,7 @@ mod figures;
 mod install;
 mod measure;
 mod rows;
+mod runs;
 mod scale;
 mod servers;
 mod table;
@@ -19,7 +20,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use sse_workspace::load;
 
-use crate::install::Programs;
+use crate::install::install;
 use crate::measure::Bench;
 use crate::rows::{ROWS, Row};
 use crate::scale::SWEEPS;
@@ -101,7 +102,7 @@ fn run(args: &Args) -> io::Result<bool> {
     } else {
         args.server.clone()
     };
-    let programs = Programs::install(&servers, args.sse_proxy.clone(), args.quick)?;
+    let programs = install(&servers, args.sse_proxy.clone(), args.quick)?;
     let bench = Bench::new(programs, args.seconds, args.quick)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut is_sound = true;
@@ -115,9 +116,9 @@ fn run(args: &Args) -> io::Result<bool> {
             }
             run => run?,
         };
-        println!("{}", figures::line(row, &run));
+        println!("{}", runs::line(row, &run));
         is_sound &= run.is_sound() || !is_ours;
-        if args.quick { Ok(()) } else { figures::keep(&args.out, &run) }
+        if args.quick { Ok(()) } else { runs::keep(&args.out, &run) }
     };
     let rounds = if args.quick { 1 } else { args.rounds };
     for row in ROWS.iter().filter(|row| !args.scale && is_asked(row.name)) {

@@ -17,10 +17,9 @@ use sse_workspace::load::process::family;
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
-use crate::figures::Run;
-use crate::install::Programs;
 use crate::rows::{Beat, Kind, Row, Wire};
-use crate::servers::{Ports, Server};
+use crate::runs::Run;
+use crate::servers::{Ports, Programs, Server};
 
 /// How long a server may take to listen.
 const START: Duration = Duration::from_secs(20);
@@ -108,7 +107,7 @@ impl Bench {
     /// Runs the load tester.
     fn read(&self, row: &Row, server: Server, ports: Ports, pid: u32) -> io::Result<Value> {
         let path = self.folder.join("report.json");
-        let seconds = if self.is_quick { 1.0 } else { self.seconds };
+        let seconds = if self.is_quick { 1.0 } else { self.seconds * row.length };
         let mut command = self.readers(row, row.streams, "/feed/0", ports)?;
         command.arg(format!("--duration={seconds}")).arg(format!("--pid={pid}"));
         command.arg(format!("--json={}", path.display()));

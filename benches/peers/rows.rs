@@ -25,6 +25,8 @@ pub struct Row {
     pub stampede: usize,
     /// How the source sends.
     pub beat: Beat,
+    /// How long it is measured, as a multiple of what was asked for.
+    pub length: f64,
     /// What is told of it.
     pub figures: &'static [Figure],
 }
@@ -77,19 +79,23 @@ pub const FAN_OUT: Row = Row {
     history: 1024,
     stampede: 0,
     beat: Beat::Paced,
+    length: 1.0,
     figures: &[Figure::DELIVERIES, Figure::CPU, Figure::JOINED],
 };
 
 const PASS: Row = Row {
     kind: Kind::Private,
     beat: Beat::Rate(10.0),
-    figures: &[Figure::CPU, Figure::P50, Figure::P99],
+    length: 3.0,
+    figures: &[Figure::CPU, Figure::P50, Figure::P99, Figure::P99_OF_TENTHS],
     ..FAN_OUT
 };
 
 const IDLE: Row = Row {
     streams: 5000,
     beat: REST,
+    // What is told of it is over before.
+    length: 0.3,
     figures: &[Figure::MEMORY, Figure::OPEN_CPU, Figure::OPENED],
     ..FAN_OUT
 };
@@ -139,6 +145,7 @@ pub const ROWS: &[Row] = &[
         title: "50,000 idle shared readers, H2",
         wire: Wire::H2,
         streams: 50_000,
+        length: 1.0,
         figures: &[Figure::MEMORY, Figure::OPENED, Figure::BUSY],
         ..IDLE
     },

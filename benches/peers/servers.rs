@@ -2,12 +2,11 @@
 
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use clap::ValueEnum;
 
-use crate::install::Programs;
 use crate::rows::{Kind, Row, Wire};
 
 /// A server that is measured.
@@ -33,6 +32,15 @@ pub enum Server {
     Caddy,
     /// Envoy.
     Envoy,
+}
+
+/// Where programs are.
+#[derive(Debug)]
+pub struct Programs {
+    /// sse-proxy.
+    pub sse_proxy: PathBuf,
+    /// What was installed, and not by Debian's means.
+    pub folder: PathBuf,
 }
 
 /// Where everything listens in a run.
@@ -83,8 +91,8 @@ impl Server {
     pub fn can(self, row: &Row) -> bool {
         match (row.kind, self) {
             (_, Self::SseProxy) => true,
-            // The others give every reader the same feed.
-            _ if row.stampede > 0 => false,
+            // Opened that fast, it refuses some.
+            (_, Self::Pushpin) if row.stampede > 0 => false,
             // Libraries of services, which have their say with a thousand readers.
             (_, Self::Axum | Self::BetterSse) if row.streams > 1000 => false,
             (Kind::Mux | Kind::Many, _) => false,

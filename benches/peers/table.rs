@@ -7,8 +7,9 @@ use std::{fs, io};
 
 use sse_workspace::plot::{Axis, Bar, Series, bars, lines};
 
-use crate::figures::{Figure, Run, kept};
+use crate::figures::Figure;
 use crate::rows::{ROWS, Row};
+use crate::runs::{Run, kept};
 use crate::scale::{SWEEPS, Sweep};
 use crate::servers::Server;
 
@@ -60,8 +61,9 @@ fn head(runs: &[Run]) -> String {
         "# sse-proxy beside its peers\n\n    cargo bench --bench peers\n\n\
          {}. Events of 128 bytes over loopback; the server alone on one core, source and \
          readers on the other; medians of interleaved rounds (lowest to highest). `x ref` is \
-         the ratio to the bare loop on epoll (`benches/load/reference.rs`). `runs.jsonl` has \
-         every run.\n",
+         the ratio to the bare loop on epoll (`benches/load/reference.rs`). The machine's halts \
+         are in every p99; in most tenths of a second there are none, so that the p99 of the median \
+         tenth (`benches/load/tenths.rs`) is the servers' own. `runs.jsonl` has every run.\n",
         machines.into_iter().collect::<Vec<_>>().join("; ")
     )
 }
