@@ -23,6 +23,7 @@
 //! Nothing is queued for a reader but the batch that its socket did not take; how far it may fall
 //! behind is the feed's bound on lag.
 
+mod alarms;
 mod asking;
 mod balance;
 mod batch;

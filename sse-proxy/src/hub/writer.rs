@@ -19,10 +19,10 @@ use super::group::Group;
 use super::io::Presence;
 use super::mailbox::{Key, Letter, Mailbox};
 use super::slot::{Alone, From, Newcomer, Place, Slot};
-use super::timers::{Alarm, Moment, Timers, What, millis};
+use super::timers::{Moment, Timers};
 use super::token::{Whose, client_token, of_token};
 use crate::config::Route;
-use crate::downstream::{End, KEEP_ALIVE};
+use crate::downstream::End;
 use crate::metrics::RouteMetrics;
 use crate::pace::Pace;
 
@@ -33,7 +33,8 @@ const EVENTS: usize = 1024;
 const ROOM: usize = 64 << 10;
 
 /// A thread that writes the streams of many readers. What it does for those of feeds is in
-/// `deliver`, and for private ones in `pass`.
+/// `deliver`, for private ones in `pass`, for who comes in in `door` and `asking`, and when it is
+/// time in `alarms`.
 pub(super) struct Writer {
     pub(super) selector: Selector,
     pub(super) mailbox: Arc<Mailbox>,
@@ -63,7 +64,7 @@ pub(super) struct Writer {
     /// How many slots and requests of callers there ever were, as far as it fits.
     born: u32,
     /// When the last stream ends, once there is a drain.
-    last_turn: Option<Instant>,
+    pub(super) last_turn: Option<Instant>,
 }
 
 impl Writer {
@@ -294,69 +295,5 @@ impl Writer {
             self.group_of.remove(&group.feed);
             self.groups.remove(number);
         }
-    }
-
-    /// Looks at a slot again when it will have been silent for long.
-    fn watch_silence(&mut self, slot: usize) {
-        let Some(it) = self.slots.get(slot) else { return };
-        let Some(patience) = it.patience() else { return };
-        let moment = it.quiet_since.saturating_add(patience).max(self.now + 1);
-        self.timers.set(moment, Alarm::Slot { slot, born: it.born, what: What::Silence });
-    }
-
-    fn ring(&mut self, alarm: Alarm) {
-        match alarm {
-            Alarm::Slot { slot, born, what } => {
-                if self.slots.get(slot).is_some_and(|it| it.born == born) {
-                    match what {
-                        What::Silence => self.silent(slot),
-                        What::Turn => self.end(slot, End::Drained),
-                        What::Unheard => self.unheard(slot),
-                    }
-                }
-            }
-            Alarm::Unanswered { caller, born } => self.unanswered(caller, born),
-            Alarm::Callers => self.sweep_callers(),
-        }
-    }
-
-    /// A slot may have been silent for long.
-    fn silent(&mut self, slot: usize) {
-        let Some(it) = self.slots.get(slot) else { return };
-        let keep_alive = millis(it.route.keep_alive);
-        let silence = self.now.saturating_sub(it.quiet_since);
-        let is_blocked = it.is_blocked();
-        if it.is_given_up() && silence >= 2 * keep_alive {
-            // It has not taken a byte for that long.
-            return self.end(slot, End::Lagged);
-        }
-        // Within a tenth, as its patience is.
-        if !is_blocked && silence >= keep_alive - keep_alive / 10 {
-            self.keep_alive(slot, KEEP_ALIVE);
-        }
-        self.watch_silence(slot);
-    }
-
-    fn drain(&mut self, last_turn: Instant) {
-        self.last_turn = Some(last_turn);
-        self.doors.clear();
-        self.callers.retain(|_, waiting| waiting.asking.is_some());
-        let slots: Vec<_> = self.slots.iter().map(|(slot, _)| slot).collect();
-        for slot in slots {
-            self.set_turn(slot);
-        }
-    }
-
-    /// Whether nobody is let in any more.
-    pub(super) const fn has_drained(&self) -> bool {
-        self.last_turn.is_some()
-    }
-
-    /// Draws the moment at which a slot's stream ends, if all are to end.
-    fn set_turn(&mut self, slot: usize) {
-        let (Some(last_turn), Some(it)) = (self.last_turn, self.slots.get(slot)) else { return };
-        let last = self.timers.at(last_turn).max(self.now);
-        let moment = fastrand::u64(self.now..=last);
-        self.timers.set(moment, Alarm::Slot { slot, born: it.born, what: What::Turn });
     }
 }

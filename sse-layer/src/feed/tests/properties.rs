@@ -68,6 +68,15 @@ impl Truth {
         cursor.seq
     }
 
+    /// The place of a reader that begins after the event with this number, or live.
+    fn place(&self, feed: usize, after: Option<u64>) -> Place {
+        let lost = self.all.len().saturating_sub(HISTORY);
+        let floor = if lost > 0 { self.all[lost - 1].seq } else { self.birth };
+        let kept = self.all[lost..].iter().map(|known| known.seq);
+        let due: Vec<u64> = kept.filter(|seq| after.is_some_and(|after| *seq > after)).collect();
+        Place { feed, old: due.len(), due, gap: after.is_some_and(|after| after < floor) }
+    }
+
     fn at(&self, seq: u64) -> usize {
         self.all.iter().position(|known| known.seq == seq).unwrap()
     }
@@ -136,106 +145,140 @@ fn is_lagging(reader: &mut Reader) -> bool {
     lagged.poll(&mut Context::from_waker(Waker::noop())).is_ready()
 }
 
+/// A log, and the plain truth about it.
+struct Model {
+    log: Log,
+    feeds: Vec<Truth>,
+    published: Vec<u64>,
+    readers: Vec<Expected>,
+}
+
+impl Model {
+    fn new() -> Self {
+        let log = Log::new();
+        let options = FeedOptions::default().history(HistoryLimits::default().events(HISTORY));
+        let truth = |birth| Truth {
+            feed: log.feed(options.clone()),
+            birth,
+            all: Vec::new(),
+            last_id: String::new(),
+        };
+        let feeds = (1..=3).map(truth).collect();
+        Self { log, feeds, published: Vec::new(), readers: Vec::new() }
+    }
+
+    fn publish(&mut self, feed: usize, with_id: bool, key: Option<u8>) {
+        let seq = self.feeds[feed].publish(&self.log, with_id, key);
+        self.published.push(seq);
+        let places = self.readers.iter_mut().flat_map(|reader| &mut reader.places);
+        places.filter(|place| place.feed == feed).for_each(|place| place.due.push(seq));
+    }
+
+    fn subscribe(&mut self, wanted: [bool; 3], after: Option<u64>, policy: LagPolicy) {
+        let mut reader = Reader::new(Lag::default().events(LAG).policy(policy));
+        let mut places = Vec::new();
+        for feed in (0..3).filter(|feed| wanted[*feed]) {
+            let truth = &self.feeds[feed];
+            let start = match after {
+                Some(seq) => Start::After(Cursor { epoch: self.log.epoch(), seq }),
+                None => Start::Live,
+            };
+            reader.subscribe(&truth.feed, start);
+            places.push(truth.place(feed, after));
+        }
+        self.readers.push(Expected { reader, policy, places });
+    }
+
+    /// A reader takes what is there. One that has lost its place is told so, and is gone.
+    fn read(&mut self, at: usize) -> Result<(), TestCaseError> {
+        let Expected { reader, policy, places } = &mut self.readers[at];
+        let mut items = Vec::new();
+        let behind = is_lagging(reader);
+        let polled = poll(reader, &mut items);
+        let resumes = *policy == LagPolicy::Resume;
+        prop_assert_eq!(behind, resumes && places.iter().any(Place::is_lagging));
+        if resumes && places.iter().any(Place::is_lost) {
+            prop_assert!(matches!(polled, Poll::Ready(Err(_))), "{polled:?}");
+            self.readers.swap_remove(at);
+            return Ok(());
+        }
+        prop_assert!(!matches!(polled, Poll::Ready(Err(_))), "{polled:?}");
+        let give_way = |place: &mut Place| place.give_way(&self.feeds[place.feed], *policy);
+        let missed = places.iter_mut().map(give_way).collect();
+        are_due(items, places, missed)
+    }
+
+    /// Each feed knows how many read it.
+    fn are_counted(&self) -> Result<(), TestCaseError> {
+        for (number, truth) in self.feeds.iter().enumerate() {
+            let places = self.readers.iter().flat_map(|reader| &reader.places);
+            let expected = places.filter(|place| place.feed == number).count();
+            prop_assert_eq!(truth.feed.readers().count(), expected);
+        }
+        Ok(())
+    }
+}
+
+/// Whether these items are just what a reader is due, and to be told.
+fn are_due(
+    items: Vec<Item>,
+    places: &mut [Place],
+    mut missed: Vec<Option<Missed>>,
+) -> Result<(), TestCaseError> {
+    let mut last = 0;
+    for item in items {
+        let feed = item.feed();
+        let place = &mut places[feed];
+        match item {
+            Item::Gap { .. } => {
+                prop_assert!(std::mem::take(&mut place.gap), "a gap for nothing");
+            }
+            Item::Lagged { missed: told, .. } => {
+                prop_assert_eq!(missed[feed].take(), Some(told));
+            }
+            Item::Event { entry, .. } => {
+                prop_assert!(!place.gap, "an event before its gap");
+                prop_assert_eq!(&missed[feed], &None, "an event before it");
+                prop_assert!(entry.seq > last, "out of log order");
+                last = entry.seq;
+                prop_assert_eq!(place.due.first(), Some(&entry.seq));
+                place.due.remove(0);
+            }
+            Item::Status { .. } => {}
+        }
+    }
+    for (place, missed) in places.iter_mut().zip(missed) {
+        prop_assert!(place.due.is_empty(), "held back: {:?}", place.due);
+        prop_assert!(!place.gap, "a gap was not told");
+        prop_assert_eq!(missed, None, "not told");
+        place.old = 0;
+    }
+    Ok(())
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(1024))]
 
     #[test]
     fn readers_get_what_they_are_due_or_are_told(steps in prop::collection::vec(step(), 0..120)) {
-        let log = Log::new();
-        let limits = HistoryLimits::default().events(HISTORY);
-        let options = FeedOptions::default().history(limits);
-        let mut feeds: Vec<Truth> = (1..=3)
-            .map(|birth| Truth {
-                feed: log.feed(options.clone()), birth, all: Vec::new(), last_id: String::new(),
-            })
-            .collect();
-        let mut published: Vec<u64> = Vec::new();
-        let mut readers: Vec<Expected> = Vec::new();
+        let mut model = Model::new();
         for step in steps {
+            let readers = model.readers.len();
             match step {
-                Step::Publish { feed, with_id, key } => {
-                    let seq = feeds[feed].publish(&log, with_id, key);
-                    published.push(seq);
-                    let places = readers.iter_mut().flat_map(|reader| &mut reader.places);
-                    places.filter(|place| place.feed == feed).for_each(|place| place.due.push(seq));
+                Step::Publish { feed, with_id, key } => model.publish(feed, with_id, key),
+                Step::Subscribe { feeds, after, policy } => {
+                    let published = &model.published;
+                    let after = after.filter(|_| !published.is_empty());
+                    let after = after.map(|index| published[index.index(published.len())]);
+                    model.subscribe(feeds, after, policy);
                 }
-                Step::Subscribe { feeds: wanted, after, policy } => {
-                    let after = after.filter(|_| !published.is_empty())
-                        .map(|index| published[index.index(published.len())]);
-                    let lag = Lag::default().events(LAG).policy(policy);
-                    let mut new =
-                        Expected { reader: Reader::new(lag), policy, places: Vec::new() };
-                    for feed in (0..3).filter(|feed| wanted[*feed]) {
-                        let truth = &feeds[feed];
-                        let start = match after {
-                            Some(seq) => Start::After(Cursor { epoch: log.epoch(), seq }),
-                            None => Start::Live,
-                        };
-                        new.reader.subscribe(&truth.feed, start);
-                        let lost = truth.all.len().saturating_sub(HISTORY);
-                        let floor = if lost > 0 { truth.all[lost - 1].seq } else { truth.birth };
-                        let due: Vec<u64> = truth.all[lost..].iter().map(|known| known.seq)
-                            .filter(|seq| after.is_some_and(|after| *seq > after)).collect();
-                        let gap = after.is_some_and(|after| after < floor);
-                        new.places.push(Place { feed, old: due.len(), due, gap });
-                    }
-                    readers.push(new);
-                }
-                Step::Read(index) if !readers.is_empty() => {
-                    let at = index.index(readers.len());
-                    let Expected { reader, policy, places } = &mut readers[at];
-                    let mut items = Vec::new();
-                    let behind = is_lagging(reader);
-                    let polled = poll(reader, &mut items);
-                    let resumes = *policy == LagPolicy::Resume;
-                    prop_assert_eq!(behind, resumes && places.iter().any(Place::is_lagging));
-                    if resumes && places.iter().any(Place::is_lost) {
-                        prop_assert!(matches!(polled, Poll::Ready(Err(_))), "{polled:?}");
-                        readers.swap_remove(at);
-                        continue;
-                    }
-                    prop_assert!(!matches!(polled, Poll::Ready(Err(_))), "{polled:?}");
-                    let mut missed: Vec<Option<Missed>> = places.iter_mut()
-                        .map(|place| place.give_way(&feeds[place.feed], *policy)).collect();
-                    let mut last = 0;
-                    for item in items {
-                        let feed = item.feed();
-                        let place = &mut places[feed];
-                        match item {
-                            Item::Gap { .. } => {
-                                prop_assert!(std::mem::take(&mut place.gap), "a gap for nothing");
-                            }
-                            Item::Lagged { missed: told, .. } => {
-                                prop_assert_eq!(missed[feed].take(), Some(told));
-                            }
-                            Item::Event { entry, .. } => {
-                                prop_assert!(!place.gap, "an event before its gap");
-                                prop_assert_eq!(&missed[feed], &None, "an event before it");
-                                prop_assert!(entry.seq > last, "out of log order");
-                                last = entry.seq;
-                                prop_assert_eq!(place.due.first(), Some(&entry.seq));
-                                place.due.remove(0);
-                            }
-                            Item::Status { .. } => {}
-                        }
-                    }
-                    for (place, missed) in places.iter_mut().zip(missed) {
-                        prop_assert!(place.due.is_empty(), "held back: {:?}", place.due);
-                        prop_assert!(!place.gap, "a gap was not told");
-                        prop_assert_eq!(missed, None, "not told");
-                        place.old = 0;
-                    }
-                }
-                Step::Leave(index) if !readers.is_empty() => {
-                    readers.swap_remove(index.index(readers.len()));
+                Step::Read(index) if readers > 0 => model.read(index.index(readers))?,
+                Step::Leave(index) if readers > 0 => {
+                    model.readers.swap_remove(index.index(readers));
                 }
                 Step::Read(_) | Step::Leave(_) => {}
             }
         }
-        for (number, truth) in feeds.iter().enumerate() {
-            let places = readers.iter().flat_map(|reader| &reader.places);
-            let expected = places.filter(|place| place.feed == number).count();
-            prop_assert_eq!(truth.feed.readers().count(), expected);
-        }
+        model.are_counted()?;
     }
 }
