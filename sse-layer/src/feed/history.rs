@@ -55,6 +55,9 @@ impl HistoryLimits {
     }
 }
 
+/// How many of the newest entries are looked at one by one.
+const NEAR: usize = 8;
+
 /// A ring of entries in log order.
 #[derive(Debug)]
 pub(super) struct History {
@@ -172,7 +175,14 @@ impl History {
 
     /// The entries after number `seq`, oldest first.
     pub(super) fn after(&self, seq: u64) -> impl ExactSizeIterator<Item = &Arc<Entry>> {
-        let start = self.entries.partition_point(|entry| entry.seq <= seq);
+        // Most readers are near the end, where it takes less to look than in the middle.
+        let newest_first = self.entries.iter().rev().take(NEAR);
+        let after = newest_first.take_while(|entry| entry.seq > seq).count();
+        let start = if after < NEAR {
+            self.entries.len() - after
+        } else {
+            self.entries.partition_point(|entry| entry.seq <= seq)
+        };
         self.entries.range(start..)
     }
 

@@ -11,8 +11,8 @@ use super::signal::Signal;
 use super::tap::{Gap, Tap};
 use super::{Feed, Item, Lag, Lagged};
 
-/// The most events that are handed out at once: enough for one write to be worth it, few enough
-/// to stay fair to other readers.
+/// The most events that are handed out at once to a reader of no more feeds than that: enough for
+/// one write to be worth it, few enough to stay fair to other readers.
 const BATCH: usize = 64;
 
 /// Where in a feed a reader begins.
@@ -226,24 +226,27 @@ impl Reader {
             return;
         };
         let events = items.len();
+        // One of each at least: else, each time that a few are handed out, all feeds that have some
+        // would be gone through, the more often the more there are.
+        let most = BATCH.max(self.taps.len());
         for (feed, tap) in &mut self.taps {
             let of_its_own = tap.log();
             let visible = if of_its_own.0 == epoch { visible } else { of_its_own.1 };
-            tap.due(feed, visible, BATCH, items);
+            tap.due(feed, visible, most, items);
         }
         if self.taps.len() > 1 {
             items.get_mut(events..).unwrap_or_default().sort_by_key(seq);
         }
         // From the end, so that of each feed the first that finds no room has the last word.
-        for item in items.get(events + BATCH..).unwrap_or_default().iter().rev() {
+        for item in items.get(events + most..).unwrap_or_default().iter().rev() {
             self.of_event(item, Tap::put_back);
         }
-        items.truncate(events + BATCH);
+        items.truncate(events + most);
         for item in items.get(events..).unwrap_or_default() {
             self.of_event(item, Tap::got);
         }
         // Any other change of state is told when the events before it have been.
-        if items.len() < begin + BATCH {
+        if items.len() < begin + most {
             for (feed, tap) in &mut self.taps {
                 if let Some(status) = tap.new_status() {
                     items.push(Item::Status { feed, status });

@@ -152,6 +152,21 @@ fn a_large_history_is_handed_out_in_batches_and_is_no_lag() {
 }
 
 #[test]
+fn each_of_many_feeds_has_its_next_event_handed_out_at_once() {
+    let log = Log::new();
+    let feeds: Vec<_> = (0..200).map(|_| log.feed(FeedOptions::default())).collect();
+    let mut reader = Reader::new(Lag::default());
+    for feed in &feeds {
+        reader.subscribe(feed, Start::Live);
+    }
+    drain(&mut reader);
+    feeds.iter().for_each(|feed| feed.publish(Event::new().data("x")));
+    let mut items = Vec::new();
+    assert!(poll(&mut reader, &mut items).is_ready());
+    assert_eq!(items.len(), feeds.len());
+}
+
+#[test]
 fn that_a_feed_is_open_comes_before_its_events() {
     let connecting = Status::Connecting { reason: "".into(), retry: Duration::ZERO };
     let feed = Log::new().feed(FeedOptions::default().status(connecting));

@@ -12,6 +12,9 @@ use crate::frame::MAX_BATCH_BYTES;
 use crate::instant::StdInstant;
 use bytes::{Bytes, BytesMut};
 
+/// Room that is kept for items that are due.
+const KEPT: usize = 1024;
+
 /// The feeds of a multiplexed stream, and what is due of them: a [`Reader`] and an [`Encoder`]
 /// that agree on the feeds' numbers.
 ///
@@ -200,6 +203,8 @@ impl MuxStream {
             if let Err(Lagged { feed }) = ready!(self.reader.poll_next(cx, &mut self.due)) {
                 self.reader.pass_over(feed);
             }
+            // A reader of many feeds that is far behind looks at much more than it takes.
+            self.due.shrink_to(KEPT);
             self.due.reverse();
         }
     }
