@@ -39,13 +39,13 @@ pub struct Request {
 pub struct Wanted {
     /// As the client named it, which need not be a [`FeedName`](super::FeedName).
     pub name: String,
-    /// The source's id of the last event that the client has of it.
+    /// The source's id of the last event that the client has of it. An empty one is none.
     pub last: Option<String>,
 }
 
 impl From<(String, Option<String>)> for Wanted {
     fn from((name, last): (String, Option<String>)) -> Self {
-        Self { name, last }
+        Self { name, last: last.filter(|last| !last.is_empty()) }
     }
 }
 
@@ -193,11 +193,13 @@ mod tests {
         let epoch = here.parse::<Cursor>().unwrap().epoch;
         for (after, last, expected) in [
             ("", None, "Live"),
+            ("", Some(""), "Live"),
             (here, None, "7"),
             ("8c1f02aa.7 17", None, "7"),
             (here, Some("17"), "7"),
             (elsewhere, Some("17"), "id 17"),
             (elsewhere, None, "7"),
+            (elsewhere, Some(""), "7"),
             ("", Some("17"), "id 17"),
             ("no cursor", None, "id no cursor"),
             ("no cursor", Some("17"), "id 17"),
