@@ -131,7 +131,7 @@ impl Request {
             .iter()
             .map(|part| match part {
                 ShareBy::Query => self.query.as_ref().map(|query| query.clone().into_bytes()),
-                ShareBy::Header(name) => self.headers.get(name).map(|v| v.as_bytes().to_vec()),
+                ShareBy::Header(name) => self.all_of(name),
                 ShareBy::Cookie(name) => self.cookie(name).map(|v| v.as_bytes().to_vec()),
             })
             .collect();
@@ -169,6 +169,12 @@ impl Request {
         headers.insert(ACCEPT, HeaderValue::from_static(accept));
         let query = route.share_by.contains(&ShareBy::Query).then(|| self.query.clone()).flatten();
         Self { query, headers, client: None, ..self.clone() }
+    }
+
+    /// All that the client sends under a field's name, as the origin of a shared feed gets it.
+    fn all_of(&self, name: &HeaderName) -> Option<Vec<u8>> {
+        let values: Vec<_> = self.headers.get_all(name).iter().map(HeaderValue::as_bytes).collect();
+        (!values.is_empty()).then(|| values.join(&b'\n'))
     }
 
     fn cookie(&self, wanted: &str) -> Option<&str> {
@@ -289,6 +295,22 @@ mod tests {
         assert_eq!(key(None, "a=1; tenant=x"), key(None, "tenant=x; a=2"));
         assert_ne!(key(None, "tenant=x"), key(None, "tenant=y"));
         assert_ne!(key(Some("q"), "tenant=x"), key(None, "tenant=x"));
+    }
+
+    #[test]
+    fn a_field_that_comes_twice_is_another_feed_than_one_of_its_values() {
+        let route = route("[\"header:x-tenant\"]");
+        let key = |fields: &[(&'static str, &str)]| {
+            let mut request = request(None, &[]);
+            for (name, value) in fields {
+                request.headers.append(*name, value.parse().unwrap());
+            }
+            request.feed_key(&route)
+        };
+        let (a, b) = (("x-tenant", "a"), ("x-tenant", "b"));
+        assert_ne!(key(&[a, b]), key(&[a]));
+        assert_ne!(key(&[a, b]), key(&[b, a]));
+        assert_eq!(key(&[a, b]), key(&[a, b]));
     }
 
     #[test]
