@@ -122,6 +122,18 @@ async fn a_private_stream_is_counted_too_and_its_secrets_are_not_shown() {
 }
 
 #[tokio::test]
+async fn a_private_feed_on_a_multiplexed_stream_is_told_of_as_private() {
+    let origin = Origin::start();
+    let proxy = proxy(&origin, "").await;
+    let admin = proxy.admin();
+    let (_mux, _) = Mux::open(&proxy.h1(), &["/mine"]).await;
+    let _exchange = origin.opened("/mine").await;
+    eventually("it is open", async || feed(&admin, "/mine").await["origin"] == "open").await;
+    let feed = feed(&admin, "/mine").await;
+    assert_eq!((&feed["stream"], &feed["readers"]), (&"private".into(), &1.into()), "{feed}");
+}
+
+#[tokio::test]
 async fn it_is_healthy_and_ready_until_it_is_asked_to_drain() {
     let origin = Origin::start();
     let mut proxy = proxy(&origin, "").await;

@@ -240,7 +240,7 @@ impl Feeds {
         let pace = Pace::new(Amount { events: history.events as u64, bytes: history.bytes as u64 });
         let (opened, opening) = watch::channel(Opening::Pending);
         let nudge = Arc::new(Notify::new());
-        let recorded = self.0.records.open(route, &request, Some(feed.clone()));
+        let recorded = self.0.records.open_feed(route, &request, feed.clone(), key.is_some());
         let record = Arc::clone(recorded.record());
         let linger = if key.is_some() { route.linger } else { Duration::ZERO };
         let source = Source {

@@ -113,7 +113,7 @@ pub(crate) async fn serve(
         }
         first => (first, early_headers(route, request), early_begin(route)),
     };
-    let recorded = held.feeds.records().open(route, request, None);
+    let recorded = held.feeds.records().open(route, request);
     let record = recorded.record();
     let downstream = Downstream::open(client, &headers, begin, route.keep_alive, seat).await?;
     let mut told = Told {

@@ -27,7 +27,7 @@ pub(crate) struct Passing {
 
 impl Passing {
     pub(crate) fn new(feeds: &Feeds, route: Arc<Route>, request: &Request) -> Self {
-        let recorded = feeds.records().open(&route, request, None);
+        let recorded = feeds.records().open(&route, request);
         let numbers = route.repair.contains(Repairs::ADD_IDS).then(Numbers::new);
         Self { recorded, route, numbers, is_first: true }
     }

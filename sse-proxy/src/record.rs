@@ -56,7 +56,9 @@ pub(crate) struct Record {
     upstream: String,
     /// The repairs that are on, for hints at those that are not.
     repair: Repairs,
-    /// The feed, if it may have other readers than the one who opened it.
+    /// Whether it may have other readers than the one who opened it.
+    shared: bool,
+    /// The feed, if there is one: it knows its readers and its state.
     feed: Option<Feed>,
     events: AtomicU64,
     lagged: AtomicU64,
@@ -120,13 +122,35 @@ impl Records {
         counts
     }
 
-    /// Begins the record of a feed; of one that others may read too, `feed` is given.
-    pub(crate) fn open(&self, route: &Route, request: &Request, feed: Option<Feed>) -> Recorded {
+    /// Begins the record of a stream that is one client's.
+    pub(crate) fn open(&self, route: &Route, request: &Request) -> Recorded {
+        self.begin(route, request, None, false)
+    }
+
+    /// Begins the record of a feed, which others may read too if it is shared.
+    pub(crate) fn open_feed(
+        &self,
+        route: &Route,
+        request: &Request,
+        feed: Feed,
+        shared: bool,
+    ) -> Recorded {
+        self.begin(route, request, Some(feed), shared)
+    }
+
+    fn begin(
+        &self,
+        route: &Route,
+        request: &Request,
+        feed: Option<Feed>,
+        shared: bool,
+    ) -> Recorded {
         let record = Arc::new(Record {
             counts: self.counts(&route.name()),
             path: request.without_values(),
             upstream: route.upstream.to_string(),
             repair: route.repair,
+            shared,
             feed,
             events: AtomicU64::new(0),
             lagged: AtomicU64::new(0),
@@ -144,7 +168,7 @@ impl Records {
 
     /// What hears why the answer to a request is no stream, if it looks like one.
     pub(crate) fn odd_for(&self, route: &Route, request: &Request) -> impl FnOnce(Oddity) {
-        |oddity| self.open(route, request, None).odd(&oddity)
+        |oddity| self.open(route, request).odd(&oddity)
     }
 
     /// How all feeds do, and those that are gone and had faults. Private ones of one path are told
@@ -312,7 +336,7 @@ impl Record {
         Snapshot {
             route: self.counts.route().to_owned(),
             path: self.path.clone(),
-            shared: self.feed.is_some(),
+            shared: self.shared,
             readers: match &self.feed {
                 Some(feed) if is_open => feed.readers().count(),
                 _ => usize::from(is_open),
