@@ -52,6 +52,31 @@ async fn every_stream_is_told_when_to_come_back_and_ends_in_order() {
 }
 
 #[tokio::test]
+async fn streams_do_not_all_end_in_the_same_instant() {
+    let origin = Origin::start();
+    let mut proxy = Proxy::before(&origin, "stream = \"shared\"").await;
+    let (client, mut open) = (proxy.h1(), Vec::new());
+    let (first, _exchange) = client.open_from(&origin, "/feed").await;
+    open.push(first);
+    while open.len() < 20 {
+        open.push(client.open("/feed").await);
+    }
+    proxy.terminate();
+    let mut ending = tokio::task::JoinSet::new();
+    for mut stream in open {
+        ending.spawn(async move {
+            assert_eq!(stream.rest().await.1, Ending::Orderly);
+            Instant::now()
+        });
+    }
+    let ends = ending.join_all().await;
+    let first = ends.iter().min().copied().expect("some");
+    let took = ends.iter().max().copied().expect("some") - first;
+    assert!((Duration::from_millis(200)..SOON).contains(&took), "took {took:?}");
+    assert_eq!(proxy.exit().await.code(), Some(0));
+}
+
+#[tokio::test]
 async fn a_multiplexed_stream_says_goodbye() {
     let origin = Origin::start();
     let mut proxy = Proxy::before(&origin, "stream = \"shared\"").await;

@@ -12,9 +12,9 @@ use std::time::Duration;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
-/// The least time between the ends of two streams, if the window is long enough: many fewer than
-/// that at once are no stampede.
-const PACE: Duration = Duration::from_millis(2);
+/// The time between the ends of two streams, where the window is long enough for that: so few at
+/// once are no stampede, and a few streams need not take the whole window.
+const PACE: Duration = Duration::from_millis(50);
 
 /// Starts the drain, and knows when it is done. Clones are the same.
 #[derive(Clone)]
@@ -131,12 +131,12 @@ mod tests {
             })
             .collect();
         drain.run(Duration::from_secs(30)).await;
-        assert!(begun.elapsed() <= Duration::from_millis(2001), "{:?}", begun.elapsed());
+        assert!(begun.elapsed() <= Duration::from_millis(15_001), "{:?}", begun.elapsed());
         let mut ends = Vec::new();
         for task in tasks {
             ends.push(task.await.unwrap());
         }
-        let early = ends.iter().filter(|end| **end < Duration::from_secs(1)).count();
+        let early = ends.iter().filter(|end| **end < Duration::from_millis(7500)).count();
         assert!((300..700).contains(&early), "{early} of 1000 in the first half");
     }
 
