@@ -151,6 +151,7 @@ impl Mux {
                     Answer::new(400, "Expected JSON, as in {\"feeds\":[[\"/a\",null]]}.\n")
                 })?
             }
+            Method::OPTIONS => return Err(Answer::new(204, "").with(ALLOW, OPENED_BY)),
             _ => {
                 let text = "Multiplexed streams are opened by GET or POST.\n";
                 return Err(Answer::new(405, text).with(ALLOW, OPENED_BY));
@@ -176,6 +177,9 @@ impl Mux {
         sid: Sid,
         request: Request,
     ) -> Result<(), Answer> {
+        if *method == Method::OPTIONS {
+            return Err(Answer::new(204, "").with(ALLOW, CHANGED_BY));
+        }
         if *method != Method::POST {
             let text = "Multiplexed streams are changed by POST.\n";
             return Err(Answer::new(405, text).with(ALLOW, CHANGED_BY));
