@@ -15,6 +15,8 @@ pub struct Sweep {
     pub values: &'static [usize],
     /// The row with so much of it.
     pub row: fn(usize) -> Row,
+    /// Why it is no level line, where that is known.
+    pub why: &'static str,
     /// What is shown.
     pub figure: Figure,
     /// Who is measured.
@@ -37,6 +39,8 @@ pub const SWEEPS: &[Sweep] = &[
             let wire = if streams > PLAIN_MOST { Wire::H2 } else { Wire::Plain };
             Row { streams, wire, ..FAN_OUT }
         },
+        why: "An event is read, decoded and handed from the task that reads to the thread that writes, \
+              once for all its readers: with ten of them that is a good quarter of the work.",
         figure: Figure::CPU,
         servers: BOTH,
     },
@@ -49,6 +53,8 @@ pub const SWEEPS: &[Sweep] = &[
             let wire = if feeds > 1000 { Wire::H2 } else { Wire::Plain };
             Row { kind: Kind::Many, feeds, streams: 10_000, wire, ..FAN_OUT }
         },
+        why: "With as many feeds as readers, reading, decoding and keeping an event is shared by nobody, \
+              and each goes out in a record of TLS and a write of its own.",
         figure: Figure::CPU,
         servers: OURS,
     },
@@ -57,6 +63,7 @@ pub const SWEEPS: &[Sweep] = &[
         what: "feeds on each of 100 streams",
         values: &[1, 4, 16, 64, 256],
         row: |feeds| Row { kind: Kind::Mux, feeds, streams: 100, ..FAN_OUT },
+        why: "Events that are due together share a write, the more the more feeds there are.",
         figure: Figure::CPU,
         servers: OURS,
     },
@@ -65,6 +72,7 @@ pub const SWEEPS: &[Sweep] = &[
         what: "bytes of an event, 100 readers",
         values: &[64, 1 << 10, 16 << 10, 128 << 10, 1 << 20],
         row: |size| Row { size, streams: 100, ..FAN_OUT },
+        why: "Up to some 16 KiB it is the write that costs, beyond it the bytes.",
         figure: Figure::CPU,
         servers: BOTH,
     },
@@ -73,6 +81,7 @@ pub const SWEEPS: &[Sweep] = &[
         what: "events that a feed keeps, 1,000 readers",
         values: &[16, 256, 4096, 65_536],
         row: |history| Row { history, ..FAN_OUT },
+        why: "",
         figure: Figure::CPU,
         servers: OURS,
     },

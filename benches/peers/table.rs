@@ -35,8 +35,8 @@ pub fn write(folder: &Path) -> io::Result<()> {
             fs::write(folder.join(format!("{}.svg", sweep.name)), plot)?;
             let _ = writeln!(
                 out,
-                "![{} against {}]({}.svg)",
-                sweep.figure.title, sweep.what, sweep.name
+                "![{} against {}]({}.svg)\n\n{}\n",
+                sweep.figure.title, sweep.what, sweep.name, sweep.why
             );
         }
     }
