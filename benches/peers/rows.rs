@@ -86,7 +86,7 @@ pub const FAN_OUT: Row = Row {
 const PASS: Row = Row {
     kind: Kind::Private,
     beat: Beat::Rate(10.0),
-    length: 3.0,
+    length: 2.0,
     figures: &[Figure::CPU, Figure::P50, Figure::P99, Figure::P99_OF_TENTHS],
     ..FAN_OUT
 };

@@ -91,8 +91,9 @@ impl Server {
     pub fn can(self, row: &Row) -> bool {
         match (row.kind, self) {
             (_, Self::SseProxy) => true,
-            // Opened that fast, it refuses some.
-            (_, Self::Pushpin) if row.stampede > 0 => false,
+            // One refuses some that are opened that fast, the other takes far longer to let them in
+            // than is measured.
+            (_, Self::Pushpin | Self::BetterSse) if row.stampede > 0 => false,
             // Libraries of services, which have their say with a thousand readers.
             (_, Self::Axum | Self::BetterSse) if row.streams > 1000 => false,
             (Kind::Mux | Kind::Many, _) => false,

@@ -20,10 +20,8 @@ get({ host: "127.0.0.1", port: source, path: "/feed/0" }, (response) => {
   });
 });
 
-const serve = async (request, response) => {
-  const session = await createSession(request, response, { serializer: String });
-  if (request.url !== "/feed/silent") channel.register(session);
-};
+const serve = async (request, response) =>
+  channel.register(await createSession(request, response, { serializer: String }));
 const secret = { cert: readFileSync(dir + "/cert.pem"), key: readFileSync(dir + "/key.pem") };
 createServer(serve).listen({ port, host: "127.0.0.1", backlog: 4096 });
 createSecure(secret, serve).listen({ port: tls, host: "127.0.0.1", backlog: 4096 });
