@@ -166,7 +166,7 @@ async fn stopped(ready: impl FnOnce() + Send) -> Stop {
 /// Logs to standard error; `RUST_LOG` overrules the level.
 fn log_to_stderr(format: LogFormat, level: &str) {
     // What pingora says of single connections is of no use to an operator.
-    let level = format!("{level},pingora=error,pingora_core=error");
+    let level = format!("{level},pingora=error,pingora_core=error,pingora_core::apps=off");
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
