@@ -125,7 +125,7 @@ impl Reader {
             if sent > 0 && !is_slow {
                 let latency = now.saturating_sub(sent);
                 tally.latency.add(latency);
-                tally.tenths.add(now, latency);
+                tally.slices.add(now, latency);
             }
             if follows && !is_typed {
                 tally.spread.arrived(number, sent, now);

@@ -51,8 +51,8 @@ pub struct Report {
     pub latency: Summary,
     /// The latency that a share of the events did not exceed.
     pub latency_curve: Vec<(f64, u64)>,
-    /// The 99th percentiles of the latencies of tenths of a second: see [`super::tenths`].
-    pub p99_of_tenths: Summary,
+    /// The 99th percentiles of the latencies of fiftieths of a second: see [`super::slices`].
+    pub p99_of_slices: Summary,
     /// From an event's first arrival to its last, if all read one feed.
     pub first_to_last: Summary,
     /// From when an event was due to its last arrival.
@@ -194,7 +194,7 @@ impl Report {
             events_per_read: seen.events as f64 / seen.reads.max(1) as f64,
             latency: Summary::of(&seen.latency),
             latency_curve: seen.latency.curve(),
-            p99_of_tenths: Summary::of(&seen.tenths.p99),
+            p99_of_slices: Summary::of(&seen.slices.p99),
             first_to_last: Summary::of(&first_to_last),
             to_last: Summary::of(&to_last),
             lost: all.lost,

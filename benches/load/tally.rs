@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::histogram::Times;
-use super::tenths::Tenths;
+use super::slices::Slices;
 
 /// What clients have seen since the last time they were asked.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -51,8 +51,8 @@ pub struct Tally {
     pub first_event: Times,
     /// From when an event was to be sent to when it had come.
     pub latency: Times,
-    /// The same of each tenth of a second by itself.
-    pub tenths: Tenths,
+    /// The same of each fiftieth of a second by itself.
+    pub slices: Slices,
     /// When events of the one feed of all streams came to their first and last reader.
     pub spread: Spread,
     /// Processor time that was used, in nanoseconds.
@@ -92,10 +92,10 @@ impl Tally {
 
     /// What has been counted, which starts anew. Streams that are open stay so.
     pub fn take(&mut self) -> Self {
-        let (latency, tenths) = (self.latency.take(), self.tenths.take());
-        let current = std::mem::take(&mut self.tenths);
-        let fresh = Self { open: self.open, tenths: current, ..Self::default() };
-        Self { latency, tenths, ..std::mem::replace(self, fresh) }
+        let (latency, slices) = (self.latency.take(), self.slices.take());
+        let current = std::mem::take(&mut self.slices);
+        let fresh = Self { open: self.open, slices: current, ..Self::default() };
+        Self { latency, slices, ..std::mem::replace(self, fresh) }
     }
 
     /// Adds what was counted afterwards.
@@ -128,7 +128,7 @@ impl Tally {
         self.first_byte.merge(&other.first_byte);
         self.first_event.merge(&other.first_event);
         self.latency.merge(&other.latency);
-        self.tenths.merge(&other.tenths);
+        self.slices.merge(&other.slices);
         self.spread.merge(&other.spread);
         self.cpu += other.cpu;
     }

@@ -39,7 +39,7 @@ fn write(out: &mut String, report: &Report) -> std::fmt::Result {
         ("first byte", report.first_byte),
         ("first event", report.first_event),
         ("latency", report.latency),
-        ("p99 of tenths of seconds", report.p99_of_tenths),
+        ("p99 of 20 ms each", report.p99_of_slices),
         ("first to last reader", report.first_to_last),
         ("to the last reader", report.to_last),
     ] {

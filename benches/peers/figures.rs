@@ -34,8 +34,8 @@ impl Figure {
         Self { unit: 1e6, digits: 1, ..Self::new("ms to the last reader, median", "/to_last/p50") };
     pub const P50: Self = Self { unit: 1e6, ..Self::new("latency p50, ms", "/latency/p50") };
     pub const P99: Self = Self { unit: 1e6, ..Self::new("latency p99, ms", "/latency/p99") };
-    pub const P99_OF_TENTHS: Self =
-        Self { unit: 1e6, ..Self::new("p99 of a tenth of a second, ms", "/p99_of_tenths/p50") };
+    pub const P99_OF_SLICES: Self =
+        Self { unit: 1e6, ..Self::new("p99 of 20 ms, ms", "/p99_of_slices/p50") };
     pub const MEMORY: Self =
         Self { digits: 1, ..Self::new("KiB a stream", "/server/memory_per_stream") };
     pub const OPEN_CPU: Self =

@@ -87,7 +87,7 @@ const PASS: Row = Row {
     kind: Kind::Private,
     beat: Beat::Rate(10.0),
     length: 2.0,
-    figures: &[Figure::CPU, Figure::P50, Figure::P99, Figure::P99_OF_TENTHS],
+    figures: &[Figure::CPU, Figure::P50, Figure::P99, Figure::P99_OF_SLICES],
     ..FAN_OUT
 };
 

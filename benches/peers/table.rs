@@ -62,8 +62,8 @@ fn head(runs: &[Run]) -> String {
          {}. Events of 128 bytes over loopback; the server alone on one core, source and \
          readers on the other; medians of interleaved rounds (lowest to highest). `x ref` is \
          the ratio to the bare loop on epoll (`benches/load/reference.rs`). The machine's halts \
-         are in every p99; in most tenths of a second there are none, so that the p99 of the median \
-         tenth (`benches/load/tenths.rs`) is the servers' own. `runs.jsonl` has every run.\n",
+         are in every p99; the fewer in that of the median 20 ms (`benches/load/slices.rs`). \
+         `runs.jsonl` has every run.\n",
         machines.into_iter().collect::<Vec<_>>().join("; ")
     )
 }
