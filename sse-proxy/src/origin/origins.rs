@@ -106,11 +106,11 @@ impl Origins {
 
     /// The same for who has no time to wait. `None` where that takes more than a socket.
     pub(crate) fn errand(&self, route: &Route, request: &Request) -> Option<Errand> {
-        let group = self.group(route).ok().filter(|group| group.is_bare())?;
-        let ask = Ask::events(request, b"");
-        if !ask.is_for_stream {
+        if !request.wants_events() {
             return None;
         }
+        let group = self.group(route).ok().filter(|group| group.is_bare())?;
+        let ask = Ask::events(request, b"");
         let room = group.room().ok()?;
         let member = group.next(&[])?;
         let request = ask.http1(route, &member.upstream, Upload::none()).ok()?;
