@@ -15,6 +15,14 @@ async fn asked(proxy: &Proxy, origin: &Origin) -> (Wire, Exchange) {
     (wire, origin.request("/feed").await)
 }
 
+/// Asks, and gets what the origin says.
+async fn begun(proxy: &Proxy, origin: &Origin) {
+    let (mut wire, mut exchange) = asked(proxy, origin).await;
+    exchange.open().await;
+    exchange.send("data: a\n\n").await;
+    wire.text_until("data: a\n\n").await;
+}
+
 #[tokio::test]
 async fn an_answer_that_is_no_stream_leaves_the_connection_to_the_next_request() {
     let origin = Origin::start();
@@ -70,10 +78,7 @@ async fn an_origin_that_cannot_be_reached_gives_way_to_the_next() {
     let upstreams = format!("upstream = [\"{}\", \"{}\"]", gone.url(), origin.url());
     let proxy = Proxy::with_upstream(Folder::new().into(), &upstreams).await;
     for _ in 0..4 {
-        let (mut wire, mut exchange) = asked(&proxy, &origin).await;
-        exchange.open().await;
-        exchange.send("data: a\n\n").await;
-        wire.text_until("data: a\n\n").await;
+        begun(&proxy, &origin).await;
     }
     assert_eq!(origin.accepted(), 4);
 }
@@ -103,10 +108,7 @@ async fn an_origin_that_lets_nobody_in_is_given_up_in_time() {
     let keys = keys.replacen("= ", "= [", 1).replacen('\n', &both, 1);
     let proxy = Proxy::with_upstream(Folder::new().into(), &keys).await;
     for _ in 0..2 {
-        let (mut wire, mut exchange) = asked(&proxy, &origin).await;
-        exchange.open().await;
-        exchange.send("data: a\n\n").await;
-        wire.text_until("data: a\n\n").await;
+        begun(&proxy, &origin).await;
     }
 }
 

@@ -78,6 +78,24 @@ impl Porter {
         self.front.serve(Connection::new(transport), came, &self.going).await;
         drop((counted, draining));
     }
+
+    /// The same for a connection without TLS that has to be watched first, and that `serve` serves.
+    fn spawn<F: Future<Output = ()> + Send>(
+        &self,
+        socket: std::net::TcpStream,
+        counted: limits::Connection,
+        serve: impl FnOnce(Self, Connection) -> F + Send + 'static,
+    ) {
+        let this = self.clone();
+        self.runtime.spawn(async move {
+            let draining = this.drain.join();
+            match watched(socket).await {
+                Ok(tcp) => serve(this, Connection::new(Transport::Plain(tcp))).await,
+                Err(error) => tracing::warn!(%error, "a connection cannot be served"),
+            }
+            drop((counted, draining));
+        });
+    }
 }
 
 impl hub::Porter for Porter {
@@ -105,27 +123,14 @@ impl hub::Porter for Porter {
         asker: Box<Asker>,
         outcome: Outcome,
     ) {
-        let this = self.clone();
-        self.runtime.spawn(async move {
-            let draining = this.drain.join();
-            match watched(socket).await {
-                Ok(tcp) => {
-                    let connection = Connection::new(Transport::Plain(tcp));
-                    this.front.go_on(connection, came, *asker, outcome, &this.going).await;
-                }
-                Err(error) => tracing::warn!(%error, "a connection cannot be served"),
-            }
-            drop((counted, draining));
+        self.spawn(socket, counted, |this, connection| async move {
+            this.front.go_on(connection, came, *asker, outcome, &this.going).await;
         });
     }
 
     fn serve(&self, socket: std::net::TcpStream, came: BytesMut, counted: limits::Connection) {
-        let this = self.clone();
-        self.runtime.spawn(async move {
-            match watched(socket).await {
-                Ok(tcp) => this.converse(Transport::Plain(tcp), came, counted).await,
-                Err(error) => tracing::warn!(%error, "a connection cannot be served"),
-            }
+        self.spawn(socket, counted, |this, connection| async move {
+            this.front.serve(connection, came, &this.going).await;
         });
     }
 

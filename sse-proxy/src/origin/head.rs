@@ -75,16 +75,7 @@ impl Answer {
         let labelled = is_plain.then(|| Labelled::plain(headers, repairs)).flatten()?;
         let decoding = Decoding::of(headers, repairs)?;
         let convert = convert(route, request, headers, true);
-        let mut head = StreamHead {
-            decoding,
-            charset: labelled.charset,
-            convert,
-            is_labelled: true,
-            ..StreamHead::unseen()
-        };
-        head.set_headers(response, repairs);
-        response.close_after();
-        Some(head)
+        Some(StreamHead::new(response, repairs, Repairs::NONE, labelled, decoding, convert))
     }
 
     /// Looks at the head of an answer, and at its first bytes if the head alone does not tell.
@@ -95,11 +86,7 @@ impl Answer {
         request: &Request,
         tell: impl FnOnce(Oddity),
     ) -> Result<Self, OriginError> {
-        let head = match Self::plain(&mut response, route, request) {
-            Some(head) => Ok(head),
-            None => StreamHead::of(&mut response, route, request).await,
-        };
-        match head {
+        match StreamHead::of(&mut response, route, request).await {
             Ok(head) => Ok(Self::Stream(response, head)),
             Err(NoStream::Other) => Ok(Self::Other(response)),
             Err(NoStream::Odd(oddity)) => {
@@ -243,6 +230,18 @@ impl StreamHead {
         if !is_labelled && convert.is_none() {
             repaired |= mended_label(response, route, request).await?;
         }
+        Ok(Self::new(response, repairs, repaired, labelled, decoding, convert))
+    }
+
+    /// That of an answer of which all this is known, and that has been mended so far.
+    fn new(
+        response: &mut Response,
+        repairs: Repairs,
+        repaired: Repairs,
+        labelled: Labelled,
+        decoding: Decoding,
+        convert: Option<Convert>,
+    ) -> Self {
         let mut head = Self {
             headers: HeaderMap::new(),
             repaired: repaired | labelled.repaired,
@@ -250,11 +249,11 @@ impl StreamHead {
             decoding,
             charset: labelled.charset,
             convert,
-            is_labelled,
+            is_labelled: is_event_stream(&response.headers),
         };
         head.set_headers(response, repairs);
         response.close_after();
-        Ok(head)
+        head
     }
 
     /// That of a server's error, which becomes a stream that ends at once, so that browsers come
