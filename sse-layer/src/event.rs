@@ -120,6 +120,10 @@ impl Event {
         out.put_u8(b'\n');
     }
 
+    pub(crate) const fn has_data(&self) -> bool {
+        self.data.is_some()
+    }
+
     /// The length of the frame, if no value has line breaks and there is no reconnection time.
     /// Bytes that fill their room can be shared without another allocation.
     fn size_hint(&self) -> usize {

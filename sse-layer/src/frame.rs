@@ -23,12 +23,13 @@ pub(crate) const MAX_BATCH_BYTES: usize = 64 * 1024;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Frame {
     bytes: Bytes,
+    has_data: bool,
 }
 
 impl Frame {
-    /// `bytes` must be one whole block, blank line included.
-    pub(crate) const fn new(bytes: Bytes) -> Self {
-        Self { bytes }
+    /// `bytes` must be one whole block, blank line included; `has_data`: it has a `data` field.
+    pub(crate) const fn new(bytes: Bytes, has_data: bool) -> Self {
+        Self { bytes, has_data }
     }
 
     /// The bytes, as they are written to a stream.
@@ -59,8 +60,8 @@ impl Frame {
 
     /// Whether a client dispatches an event for it: it has a `data` field, if an empty one.
     #[must_use]
-    pub fn has_data(&self) -> bool {
-        self.fields().any(|field| matches!(field, Field::Data(_)))
+    pub const fn has_data(&self) -> bool {
+        self.has_data
     }
 
     /// The id that it sets: `None` leaves the client's last event id as it is, an empty one
@@ -92,7 +93,7 @@ impl Frame {
 
 impl From<&Event> for Frame {
     fn from(event: &Event) -> Self {
-        Self::new(event.to_bytes())
+        Self::new(event.to_bytes(), event.has_data())
     }
 }
 
@@ -190,6 +191,11 @@ impl<'a> Fields<'a> {
         Self { lines: Lines::of(block) }
     }
 
+    /// Whether one of those that are left is `data`.
+    pub(crate) fn have_data(mut self) -> bool {
+        self.any(|field| matches!(field, Field::Data(_)))
+    }
+
     /// The last valid `retry` of those that are left.
     pub(crate) fn retry(self) -> Option<Duration> {
         last(self, |field| match field {
@@ -236,7 +242,7 @@ mod tests {
     use super::*;
 
     fn frame(bytes: &'static str) -> Frame {
-        Frame::new(Bytes::from_static(bytes.as_bytes()))
+        Frame::new(Bytes::from_static(bytes.as_bytes()), bytes.contains("data"))
     }
 
     #[test]

@@ -13,7 +13,7 @@ pub(crate) use self::cut::Block;
 use self::cut::Cutter;
 pub(crate) use self::plain::Plain;
 use crate::DecodeError;
-use crate::frame::{Field, Fields, Frame};
+use crate::frame::{Fields, Frame};
 use crate::repair::{self, Repairs};
 
 /// Cuts a byte stream into [`Frame`]s, with the same result for any cut of the bytes into reads.
@@ -116,19 +116,28 @@ impl Framer {
     ///
     /// [`DecodeError::TooLong`] if a block is longer than the limit, and from then on always.
     pub fn next_frame(&mut self) -> Result<Option<Frame>, DecodeError> {
-        if self.cutter.next_plain() {
-            return Ok(Some(Frame::new(self.cutter.take_chunk())));
+        if self.cutter.is_waiting() {
+            return Ok(None);
+        }
+        if self.cutter.next_plain(false) {
+            return Ok(Some(Frame::new(self.cutter.take_chunk(), true)));
         }
         let Some(block) = self.cutter.next_block()? else { return Ok(None) };
         let mended = self.mend(block);
         let bytes = self.cutter.take(block);
-        Ok(Some(Frame::new(mended.map_or(bytes, Bytes::from))))
+        Ok(Some(match mended {
+            Some(mended) => {
+                let has_data = Fields::of(&mended).have_data();
+                Frame::new(mended.into(), has_data)
+            }
+            None => Frame::new(bytes, block.has_data),
+        }))
     }
 
     /// Turns to the next whole block, if it is plain. Tells whether it is.
     #[inline]
     pub(crate) fn lend_plain(&mut self) -> bool {
-        self.cutter.next_plain()
+        self.cutter.next_plain(true)
     }
 
     /// The plain block that was [turned to](Self::lend_plain) last.
@@ -144,7 +153,7 @@ impl Framer {
         let Some(mut block) = self.cutter.next_block()? else { return Ok(None) };
         self.mended = self.mend(block);
         if let Some(bytes) = &self.mended {
-            block.has_data = Fields::of(bytes).any(|field| matches!(field, Field::Data(_)));
+            block.has_data = Fields::of(bytes).have_data();
         }
         Ok(Some(block))
     }

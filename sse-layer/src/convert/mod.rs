@@ -161,7 +161,7 @@ fn frame(record: &[u8]) -> Frame {
     let mut out = BytesMut::with_capacity(record.len() + "data: \n\n".len());
     put_lines(&mut out, DATA, record);
     out.put_u8(b'\n');
-    Frame::new(out.freeze())
+    Frame::new(out.freeze(), true)
 }
 
 /// A record, or a block of an event stream, is longer than the limit.

@@ -379,5 +379,5 @@ fn copy_with(line: &str, frame: &Frame) -> Frame {
     let mut out = BytesMut::with_capacity(line.len() + frame.bytes().len());
     out.put_slice(line.as_bytes());
     out.put_slice(frame.bytes());
-    Frame::new(out.freeze())
+    Frame::new(out.freeze(), frame.has_data())
 }

@@ -104,7 +104,12 @@ impl Cutter {
 
     pub(super) fn push(&mut self, bytes: Bytes) {
         let bytes = self.collapse.filter(bytes);
-        if !bytes.is_empty() && !self.has_failed {
+        if bytes.is_empty() || self.has_failed {
+            return;
+        }
+        if self.chunk.is_empty() && self.later.is_empty() {
+            self.begin_chunk(bytes);
+        } else {
             self.later.push_back(bytes);
         }
     }
@@ -112,6 +117,13 @@ impl Cutter {
     pub(super) fn finish(&mut self, is_meant: bool) {
         self.later.push_back(self.collapse.take_held());
         self.end = if is_meant { End::Meant } else { End::Reached };
+    }
+
+    /// Whether there can be no block before more is pushed.
+    #[inline]
+    pub(super) fn is_waiting(&self) -> bool {
+        let has_chunks = !self.chunk.is_empty() || !self.later.is_empty();
+        !has_chunks && !self.has_failed && matches!(self.end, End::Ahead)
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -173,9 +185,10 @@ impl Cutter {
         self.chunk.split_to(mem::take(&mut self.lent))
     }
 
-    /// Finds the next block, if it is a plain one in one chunk. Tells whether it is.
+    /// Finds the next block, if it is a plain one in one chunk. Tells whether it is. Its lines can
+    /// be read if that is said before.
     #[inline]
-    pub(super) fn next_plain(&mut self) -> bool {
+    pub(super) fn next_plain(&mut self, are_lines_read: bool) -> bool {
         self.chunk.advance(mem::take(&mut self.lent));
         if self.chunk.is_empty() && !self.next_chunk() {
             return false;
@@ -184,7 +197,13 @@ impl Cutter {
         if !is_between_blocks || self.repairs.intersects(CONCERN_PLAIN) {
             return false;
         }
-        let len = plain_block(&self.chunk, &mut self.lines);
+        self.lines.clear();
+        let keep = |line| {
+            if are_lines_read {
+                self.lines.push(line);
+            }
+        };
+        let len = plain_block(&self.chunk, keep);
         self.lent = len.filter(|len| *len <= self.limit).unwrap_or_default();
         self.lent > 0
     }
@@ -339,12 +358,22 @@ impl Cutter {
     /// Turns to the next chunk, if there is one.
     fn next_chunk(&mut self) -> bool {
         self.set_chunk_aside();
-        self.has_failed = !self.is_at_start && self.block.len() > self.limit;
+        self.look_at_limit();
         let Some(chunk) = self.later.pop_front() else { return self.has_failed };
+        self.begin_chunk(chunk);
+        true
+    }
+
+    /// Turns to a chunk. All before it has been set aside.
+    fn begin_chunk(&mut self, chunk: Bytes) {
         self.chunk = chunk;
         self.skip_bom();
         self.join_line_end();
-        true
+        self.look_at_limit();
+    }
+
+    fn look_at_limit(&mut self) {
+        self.has_failed = !self.is_at_start && self.block.len() > self.limit;
     }
 
     /// Drops the one byte order mark that may start a stream, in however many chunks it comes.

@@ -54,10 +54,9 @@ impl<'a> Plain<'a> {
 }
 
 /// The length of the block that `bytes` begin with, if it is plain: it is there as a whole, has
-/// data at its end, all line ends are LF, and no repair concerns a line. Its lines go to `lines`.
+/// data at its end, all line ends are LF, and no repair concerns a line. Its lines go to `keep`.
 #[inline]
-pub(super) fn plain_block(bytes: &[u8], lines: &mut Vec<Line>) -> Option<usize> {
-    lines.clear();
+pub(super) fn plain_block(bytes: &[u8], mut keep: impl FnMut(Line)) -> Option<usize> {
     let mut start = 0;
     let mut has_data = false;
     loop {
@@ -80,7 +79,7 @@ pub(super) fn plain_block(bytes: &[u8], lines: &mut Vec<Line>) -> Option<usize> 
         }
         has_data = name == Name::Data;
         start += line.len() + 1;
-        lines.push(Line { name, value });
+        keep(Line { name, value });
     }
 }
 
