@@ -197,13 +197,12 @@ impl Cutter {
         if !is_between_blocks || self.repairs.intersects(CONCERN_PLAIN) {
             return false;
         }
-        self.lines.clear();
-        let keep = |line| {
-            if are_lines_read {
-                self.lines.push(line);
-            }
+        let len = if are_lines_read {
+            self.lines.clear();
+            plain_block(&self.chunk, |line| self.lines.push(line))
+        } else {
+            plain_block(&self.chunk, |_| ())
         };
-        let len = plain_block(&self.chunk, keep);
         self.lent = len.filter(|len| *len <= self.limit).unwrap_or_default();
         self.lent > 0
     }

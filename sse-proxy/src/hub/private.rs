@@ -101,7 +101,7 @@ impl Private {
             self.is_readable =
                 read.len() == room.len() || self.is_closed || !self.upstream.tells_by_less();
             self.came = match self.came.is_empty() {
-                true => Bytes::copy_from_slice(read),
+                true => self.body.keep(read),
                 false => [self.came.as_ref(), read].concat().into(),
             };
         }

@@ -30,6 +30,8 @@ enum Left {
     Size,
     /// So many bytes of a chunk.
     Chunk(u64),
+    /// So many bytes of a chunk of which they alone are kept.
+    Kept(u64),
     /// The end of the line after a chunk.
     LineEnd,
     Trailers,
@@ -58,6 +60,21 @@ impl Body {
         Ok(Self { left, trailers: None })
     }
 
+    /// A copy of what has been read, for the pieces to be taken from. Of a chunk that has come by
+    /// itself, as most events do, it is what is in it alone: that is not shared to be taken.
+    pub(crate) fn keep(&mut self, read: &[u8]) -> Bytes {
+        if self.left == Left::Size
+            && let Ok(Some((line, size))) = chunk_size(read)
+            && let Some(piece) = read.get(line..).and_then(|rest| rest.strip_suffix(b"\r\n"))
+            && size > 0
+            && piece.len() as u64 == size
+        {
+            self.left = Left::Kept(size);
+            return Bytes::copy_from_slice(piece);
+        }
+        Bytes::copy_from_slice(read)
+    }
+
     /// Takes the next piece of the body from what has come, without copying it. `None` if nothing
     /// more of it has come, or nothing more is to come.
     pub(crate) fn next(&mut self, came: &mut Bytes) -> Result<Option<Bytes>, OriginError> {
@@ -75,6 +92,14 @@ impl Body {
                     self.left = match left - piece.len() as u64 {
                         0 => Left::LineEnd,
                         left => Left::Chunk(left),
+                    };
+                    return Ok(Some(piece));
+                }
+                Left::Kept(left) => {
+                    let piece = up_to(left, came);
+                    self.left = match left - piece.len() as u64 {
+                        0 => Left::Size,
+                        left => Left::Kept(left),
                     };
                     return Ok(Some(piece));
                 }
@@ -220,7 +245,10 @@ mod tests {
         let mut out = Vec::new();
         let mut came = Bytes::new();
         for more in text.as_bytes().chunks(step) {
-            came = [&came[..], more].concat().into();
+            came = match came.is_empty() {
+                true => body.keep(more),
+                false => [&came[..], more].concat().into(),
+            };
             while let Some(piece) = body.next(&mut came)? {
                 out.extend_from_slice(&piece);
             }
@@ -244,6 +272,21 @@ mod tests {
         let mut came = Bytes::from("0\r\nX-Sum: 1\r\n\r\n");
         assert_eq!(with_trailers.next(&mut came).unwrap(), None);
         assert_eq!(with_trailers.take_trailers().unwrap()["x-sum"], "1");
+    }
+
+    #[test]
+    fn a_chunk_that_comes_by_itself_is_taken_whole() {
+        let mut body = body(&[("transfer-encoding", "chunked")]).unwrap();
+        for _ in 0..2 {
+            let mut came = body.keep(b"3\r\nabc\r\n");
+            let kept = came.as_ptr();
+            let piece = body.next(&mut came).unwrap().unwrap();
+            assert_eq!((&piece[..], piece.as_ptr(), came.len()), (&b"abc"[..], kept, 0));
+            assert_eq!(body.next(&mut came).unwrap(), None);
+        }
+        let mut came = body.keep(b"0\r\n\r\n");
+        assert_eq!(body.next(&mut came).unwrap(), None);
+        assert!(body.has_ended());
     }
 
     #[test]

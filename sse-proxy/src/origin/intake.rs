@@ -82,10 +82,13 @@ impl Intake {
     /// What has come is decoded no further than for one frame: what a little of it may swell to is
     /// never there all at once.
     pub(crate) fn next_frame(&mut self) -> Result<Option<Frame>, OriginError> {
-        let frame = loop {
-            let frame = self.cutter.next_frame()?;
-            if frame.is_some() || (self.input.is_empty() && !self.decoding.has_more()) {
-                break frame;
+        loop {
+            if let Some(frame) = self.cutter.next_frame()? {
+                return Ok(Some(self.passed(frame)));
+            }
+            if self.input.is_empty() && !self.decoding.has_more() {
+                self.tell();
+                return Ok(None);
             }
             let decoded = self.decoding.decode(&mut self.input).map_err(|error| {
                 // Nothing has come of it at all.
@@ -95,11 +98,11 @@ impl Intake {
                 OriginError::Coding(error)
             })?;
             self.cutter.push(self.charset.widen(decoded));
-        };
-        let Some(frame) = frame else {
-            self.tell();
-            return Ok(None);
-        };
+        }
+    }
+
+    /// The frame in UTF-8, counted, and what was mended of it told.
+    fn passed(&mut self, frame: Frame) -> Frame {
         self.events += u64::from(frame.has_data());
         let mut made = self.cutter.take_repaired();
         let transcoded = self.charset.transcode(&frame);
@@ -109,7 +112,7 @@ impl Intake {
             self.record.hint(Repairs::TRANSCODE_UNDECLARED);
         }
         self.record.repaired(made);
-        Ok(Some(transcoded.unwrap_or(frame)))
+        transcoded.unwrap_or(frame)
     }
 
     /// Takes the end of the body, which some repairs make a frame of. `is_meant`: the origin said
