@@ -91,6 +91,33 @@ async fn what_happens_to_a_shared_feed_is_counted() {
 }
 
 #[tokio::test]
+async fn every_reader_of_a_feed_is_counted_whoever_reads_for_him() {
+    let origin = Origin::start();
+    let proxy = proxy(&origin, "stream = \"shared\"").await;
+    let admin = proxy.admin();
+    let (first, mut exchange) = proxy.h1().open_from(&origin, "/feed").await;
+    let mut readers = vec![first];
+    let many = proxy.h2().await;
+    for _ in 0..6 {
+        readers.push(proxy.h1().open("/feed").await);
+        readers.push(many.open("/feed").await);
+    }
+    let _mux = Mux::open(&proxy.h1(), &["/feed"]).await;
+    let count = async |expected: usize| {
+        eventually("all are counted", async || feed(&admin, "/feed").await["readers"] == expected)
+            .await;
+    };
+    count(14).await;
+    exchange.send("data: 1\n\n").await;
+    for reader in &mut readers {
+        assert_eq!(reader.data().await, "1");
+    }
+    count(14).await;
+    readers.truncate(4);
+    count(5).await;
+}
+
+#[tokio::test]
 async fn a_private_stream_is_counted_too_and_its_secrets_are_not_shown() {
     let origin = Origin::start();
     let proxy = proxy(&origin, "").await;

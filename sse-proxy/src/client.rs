@@ -9,6 +9,7 @@ use pingora::protocols::http::ServerSession;
 use tokio::io::AsyncReadExt;
 
 use crate::connection::Connection;
+use crate::hub::Line;
 use crate::request::Request;
 use crate::session;
 
@@ -28,8 +29,8 @@ pub(crate) enum Client {
         came: BytesMut,
         version: Version,
     },
-    /// A client whose request pingora has read.
-    Session(Box<ServerSession>),
+    /// A client whose request pingora has read, and its connection, if that is of HTTP/2.
+    Session(Box<ServerSession>, Option<Line>),
 }
 
 impl Client {
@@ -43,8 +44,13 @@ impl Client {
                 }
                 Ok(session)
             }
-            Self::Session(session) => Ok(session),
+            Self::Session(session, _) => Ok(session),
         }
+    }
+
+    /// Whether the hub can write its stream.
+    pub(crate) const fn is_for_hub(&self) -> bool {
+        matches!(self, Self::Http1 { .. } | Self::Session(_, Some(_)))
     }
 
     /// Answers with a status and a line of text, and closes.
@@ -66,7 +72,7 @@ impl Client {
         if !request.wants_events() {
             return self.respond(502, "The origin cannot be reached.\n").await;
         }
-        if let Self::Session(mut session) = self {
+        if let Self::Session(mut session, _) = self {
             session.shutdown().await;
         }
         Ok(())
@@ -85,7 +91,7 @@ impl Client {
                 }
                 // Whoever sends that much before he has an answer is none of the usual clients.
             }
-            Self::Session(session) => session::leave(session).await,
+            Self::Session(session, _) => session::leave(session).await,
         }
     }
 }

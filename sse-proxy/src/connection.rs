@@ -20,11 +20,17 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
+/// How often is read in one go: whoever sends without end does not hold up the others who are
+/// served by the same thread.
+const MOST_READS: u8 = 16;
+
 /// A client's connection.
 #[derive(Debug)]
 pub(crate) struct Connection {
     transport: Transport,
     socket: Arc<SocketDigest>,
+    /// How often something has been read since there was nothing.
+    reads: u8,
 }
 
 /// What a connection's bytes go through.
@@ -37,7 +43,7 @@ pub(crate) enum Transport {
 impl Connection {
     pub(crate) fn new(transport: Transport) -> Self {
         let socket = Arc::new(SocketDigest::from_raw_fd(transport.tcp().as_raw_fd()));
-        Self { transport, socket }
+        Self { transport, socket, reads: 0 }
     }
 
     /// The address of the client, where it is on an IP network.
@@ -84,7 +90,14 @@ impl AsyncRead for Connection {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        on_transport!(self.poll_read(cx, buf))
+        if self.reads == MOST_READS {
+            self.reads = 0;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let read = on_transport!(self.poll_read(cx, buf));
+        self.reads = if read.is_ready() { self.reads + 1 } else { 0 };
+        read
     }
 }
 

@@ -1,24 +1,22 @@
 //! [`Downstream`]: the stream that one client receives.
 
-use std::future::poll_fn;
 use std::pin::pin;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use h2::SendStream;
 use http::header::TRANSFER_ENCODING;
 use http::{HeaderMap, StatusCode, Version};
 use pingora::protocols::http::ServerSession;
 use sse_layer::Event;
-use tokio::sync::oneshot;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until};
 
 use crate::client::{Client, connection, reuse};
 use crate::connection::Connection;
 use crate::http1::Http1;
+use crate::http2::{Gone, Http2};
 use crate::limits::Seat;
 use crate::sending::Sending;
-use crate::session::head;
+use crate::session::{head, internal};
 
 /// A comment and a blank line: a frame without an event.
 pub(crate) const KEEP_ALIVE: &[u8] = b":\n\n";
@@ -29,9 +27,6 @@ const RETRY_JITTER: f64 = 0.33;
 
 /// The reconnection time of clients that are sent away for a restart.
 pub(crate) const DRAIN_RETRY: Duration = Duration::from_secs(3);
-
-/// How long an HTTP/2 connection may take to send the last of a stream that broke off.
-const LAST_MOMENT: Duration = Duration::from_secs(1);
 
 /// Why a stream ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,7 +58,7 @@ impl End {
 
 /// The stream that one client receives: its head is written, its body is being written.
 ///
-/// It holds the connection's bare stream (HTTP/1) or the stream's send half (HTTP/2) and nothing
+/// It holds the connection's bare stream (HTTP/1) or the stream's sending half (HTTP/2) and nothing
 /// of the session before it, which a stream that lasts for hours has no more use for.
 pub(crate) struct Downstream {
     io: Io,
@@ -77,7 +72,7 @@ pub(crate) struct Downstream {
 
 enum Io {
     Http1(Http1),
-    Http2(SendStream<Bytes>),
+    Http2(Http2),
     /// The request is not complete, and goes on being sent to the origin.
     BothWays(Box<BothWays>),
 }
@@ -100,7 +95,7 @@ impl Downstream {
             Client::Http1 { connection, version, .. } => {
                 Io::Http1(Http1::open(connection, version, headers, &begin).await?)
             }
-            Client::Session(session) => match *session {
+            Client::Session(session, _) => match *session {
                 ServerSession::H1(session) => {
                     let version = session.req_header().version;
                     let connection = connection(session.into_inner());
@@ -108,17 +103,7 @@ impl Downstream {
                     Io::Http1(Http1::open(connection, version, headers, &begin).await?)
                 }
                 ServerSession::H2(mut session) => {
-                    let head = head(StatusCode::OK, headers)?;
-                    session.write_response_header(Box::new(head), false)?;
-                    let Some(mut send) = session.take_response_body_writer() else {
-                        return Err(internal("the stream has no send half"));
-                    };
-                    // Whoever has no room for it has it waiting: nobody waits for him here.
-                    if !begin.is_empty() {
-                        send.send_data(begin, false)
-                            .map_err(|_| internal("the client has left"))?;
-                    }
-                    Io::Http2(send)
+                    Io::Http2(Http2::open(&mut session, headers, begin)?)
                 }
                 ServerSession::Subrequest(_) | ServerSession::Custom(_) => {
                     return Err(internal("not a client's session"));
@@ -138,7 +123,8 @@ impl Downstream {
         seat: Seat,
     ) -> pingora::Result<Self> {
         let mut this = if sending.is_done() && session.is_http2() {
-            Self::open(Client::Session(session), headers, Bytes::new(), keep_alive, seat).await?
+            Self::open(Client::Session(session, None), headers, Bytes::new(), keep_alive, seat)
+                .await?
         } else {
             let mut head = head(StatusCode::OK, headers)?;
             if session.req_header().version == Version::HTTP_11 {
@@ -222,13 +208,9 @@ impl Downstream {
             };
         }
         if end == End::OriginFailed
-            && let Io::Http2(send) = &mut self.io
+            && let Io::Http2(http2) = self.io
         {
-            // What was written to an HTTP/2 stream is sent by its connection, which forgets it if
-            // the stream is reset before its turn. So a last comment is waited for.
-            let (last, sent) = oneshot::channel();
-            let _ = send.send_data(Bytes::from_owner(LastComment(last)), false);
-            let _ = timeout(LAST_MOMENT, sent).await;
+            http2.break_off().await;
         }
         None
     }
@@ -239,26 +221,12 @@ pub(crate) fn jitter(time: Duration) -> Duration {
     time.mul_f64(1.0 - RETRY_JITTER + 2.0 * RETRY_JITTER * fastrand::f64())
 }
 
-/// A comment that tells when it has been sent, by being dropped.
-struct LastComment(
-    #[expect(dead_code, reason = "its end is told by its drop")] oneshot::Sender<()>,
-);
-
-impl AsRef<[u8]> for LastComment {
-    fn as_ref(&self) -> &[u8] {
-        KEEP_ALIVE
-    }
-}
-
-/// Nobody reads any more.
-struct Gone;
-
 impl Io {
     /// Resolves when the client has gone away.
     async fn closed(&mut self) {
         match self {
             Self::Http1(http1) => http1.closed().await,
-            Self::Http2(send) => _ = poll_fn(|cx| send.poll_reset(cx)).await,
+            Self::Http2(http2) => http2.closed().await,
             Self::BothWays(both) => {
                 let BothWays { session, sending } = &mut **both;
                 Box::pin(async { while sending.go_on(session).await.is_ok() {} }).await;
@@ -266,19 +234,10 @@ impl Io {
         }
     }
 
-    async fn write(&mut self, mut body: Bytes) -> Result<(), Gone> {
+    async fn write(&mut self, body: Bytes) -> Result<(), Gone> {
         match self {
             Self::Http1(http1) => http1.write(body).await.map_err(|_| Gone),
-            Self::Http2(send) => {
-                while !body.is_empty() {
-                    send.reserve_capacity(body.len());
-                    let room = poll_fn(|cx| send.poll_capacity(cx)).await;
-                    let Some(Ok(room)) = room else { return Err(Gone) };
-                    let part = body.split_to(room.min(body.len()));
-                    send.send_data(part, false).map_err(|_| Gone)?;
-                }
-                Ok(())
-            }
+            Self::Http2(http2) => http2.write(body).await,
             Self::BothWays(both) => {
                 Box::pin(both.session.write_response_body(body, false)).await.map_err(|_| Gone)
             }
@@ -288,7 +247,7 @@ impl Io {
     async fn finish(&mut self) -> Result<(), Gone> {
         match self {
             Self::Http1(http1) => http1.finish().await.map_err(|_| Gone),
-            Self::Http2(send) => send.send_data(Bytes::new(), true).map_err(|_| Gone),
+            Self::Http2(http2) => http2.finish(Bytes::new()),
             Self::BothWays(both) => {
                 let session = &mut both.session;
                 session.write_response_body(Bytes::new(), true).await.map_err(|_| Gone)?;
@@ -297,8 +256,4 @@ impl Io {
             }
         }
     }
-}
-
-fn internal(why: &'static str) -> Box<pingora::Error> {
-    pingora::Error::explain(pingora::ErrorType::InternalError, why)
 }

@@ -12,6 +12,7 @@ use pingora::http::RequestHeader;
 use pingora::protocols::http::ServerSession;
 use pingora::protocols::http::v2::server::{H2Options, default_h2_options};
 use pingora::server::ShutdownWatch;
+use tokio::runtime::Handle;
 use tokio::time::timeout;
 
 use crate::ask::{self, Asked};
@@ -21,7 +22,7 @@ use crate::client_files::ClientFile;
 use crate::config::{Route, Stream};
 use crate::connection::Connection;
 use crate::hold::{self, is_held};
-use crate::hub::{Begun, Reply};
+use crate::hub::{Begun, Line, Reply};
 use crate::mux::is_private;
 use crate::origin::Response;
 use crate::places::{Places, TOO_MANY_STREAMS};
@@ -48,22 +49,30 @@ impl Front {
         Arc::new(Self { places, http2 })
     }
 
-    /// Serves a connection until it ends, or until nothing is left of it but a stream.
+    /// Serves an HTTP/1 connection until it ends, or until nothing is left of it but a stream.
     /// `came` is what has been read of it.
-    pub(crate) async fn serve(
-        self: &Arc<Self>,
-        connection: Connection,
-        came: BytesMut,
-        going: &ShutdownWatch,
-    ) {
-        if connection.is_http2() {
-            self.process_new(Box::new(connection), going).await;
-            return;
-        }
+    pub(crate) async fn serve(self: &Arc<Self>, connection: Connection, came: BytesMut) {
         let mut open = told(self.serve_next(connection, came).await).flatten();
         while let Some(connection) = open {
             open = told(self.serve_next(connection, BytesMut::new()).await).flatten();
         }
+    }
+
+    /// Serves an HTTP/2 connection until it ends, or goes to the hub. It holds what is `held` until
+    /// it ends. Once the process is `going`, it takes no further request.
+    pub(crate) async fn serve_http2(
+        self: Arc<Self>,
+        connection: Connection,
+        going: ShutdownWatch,
+        held: impl Send + 'static,
+    ) {
+        let line = Line::new(Handle::current());
+        let requests = Arc::new(Requests { front: self, line: line.clone() });
+        line.serve(async move {
+            requests.process_new(Box::new(connection), &going).await;
+            drop(held);
+        })
+        .await;
     }
 
     /// The answer to what has come from a client on a new connection without TLS, if that is all of
@@ -104,14 +113,13 @@ impl Front {
         came: BytesMut,
         asker: Asker,
         outcome: Outcome,
-        going: &ShutdownWatch,
     ) {
         let Asker { route, request, seat } = asker;
         let client = Client::Http1 { connection, came, version: request.version };
         let (feeds, hub) = (self.places.feeds.clone(), &self.places.hub);
         let served = relay::serve(client, feeds, hub, route, request, seat, Some(outcome)).await;
         if let Some(connection) = told(served).flatten() {
-            self.serve(connection, BytesMut::new(), going).await;
+            self.serve(connection, BytesMut::new()).await;
         }
     }
 
@@ -141,7 +149,7 @@ impl Front {
         let mut session = unread_session(connection, came);
         match session.read_request().await {
             // In a box, as all that is rare is: a task is as large as the largest of its ways.
-            Ok(true) => Box::pin(self.serve_session(session)).await,
+            Ok(true) => Box::pin(self.serve_session(session, None)).await,
             Ok(false) => Ok(None),
             Err(error) => {
                 if matches!(error.etype(), pingora::ErrorType::InvalidHTTPHeader) {
@@ -153,10 +161,11 @@ impl Front {
         }
     }
 
-    /// Serves a request that pingora has read.
+    /// Serves a request that pingora has read, on this `line` if it came over HTTP/2.
     async fn serve_session(
         &self,
         mut session: Box<ServerSession>,
+        line: Option<Line>,
     ) -> pingora::Result<Option<Connection>> {
         let places = &self.places;
         let has_body = !session.is_body_empty();
@@ -182,7 +191,7 @@ impl Front {
             && !has_body
             && let Some(place) = self.place(&request)
         {
-            return self.answer(Client::Session(session), request, place).await;
+            return self.answer(Client::Session(session, line), request, place).await;
         }
         let Some(route) = places.router.find(&request.authority, &request.path) else {
             respond(*session, 404, "No route is configured for this path.\n").await?;
@@ -245,20 +254,25 @@ impl Front {
     }
 }
 
+/// Answers the requests of an HTTP/2 connection.
+struct Requests {
+    front: Arc<Front>,
+    line: Line,
+}
+
 #[async_trait]
-impl HttpServerApp for Front {
-    /// Answers a request on an HTTP/2 connection.
+impl HttpServerApp for Requests {
     async fn process_new_http(
         self: &Arc<Self>,
         session: ServerSession,
         _going: &ShutdownWatch,
     ) -> Option<ReusedHttpStream> {
-        told(self.serve_session(Box::new(session)).await);
+        told(self.front.serve_session(Box::new(session), Some(self.line.clone())).await);
         None
     }
 
     fn h2_options(&self) -> Option<H2Options> {
-        Some(self.http2.clone())
+        Some(self.front.http2.clone())
     }
 }
 

@@ -11,7 +11,7 @@ use crate::connection::{Connection, Transport};
 use crate::session::head;
 
 /// The end of a chunked body.
-pub(crate) const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
+const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 
 /// A response that is a stream: its head is written, its body is being written.
 pub(crate) struct Http1 {
@@ -24,7 +24,8 @@ pub(crate) struct Http1 {
 pub(crate) enum Framing {
     /// By a last chunk.
     Chunked,
-    /// By the connection's end: HTTP/1.0 knows nothing else.
+    /// By the end of what it comes on: a stream of HTTP/2, or the connection, as HTTP/1.0 knows
+    /// nothing else.
     Close,
 }
 

@@ -80,7 +80,7 @@ impl Places {
             return reuse(session).await;
         }
         match self.seat(&request) {
-            Some(seat) => self.mux.show(request, Client::Session(session), seat).await?,
+            Some(seat) => self.mux.show(request, Client::Session(session, None), seat).await?,
             None => respond(*session, 429, TOO_MANY_STREAMS).await?,
         }
         Ok(None)
@@ -98,7 +98,7 @@ impl Places {
             return reuse(session).await;
         };
         match self.seat_of(client, version) {
-            Some(seat) => opened.write(Client::Session(session), seat).await?,
+            Some(seat) => opened.write(Client::Session(session, None), seat).await?,
             None => respond(*session, 429, TOO_MANY_STREAMS).await?,
         }
         Ok(None)

@@ -74,9 +74,14 @@ impl Porter {
     /// Serves a connection on which `came` has been read.
     async fn converse(self, transport: Transport, came: BytesMut, counted: limits::Connection) {
         // What was written to an HTTP/2 stream is sent by its connection.
-        let draining = self.drain.join();
-        self.front.serve(Connection::new(transport), came, &self.going).await;
-        drop((counted, draining));
+        let held = (counted, self.drain.join());
+        let connection = Connection::new(transport);
+        if connection.is_http2() {
+            self.front.serve_http2(connection, self.going, held).await;
+        } else {
+            self.front.serve(connection, came).await;
+            drop(held);
+        }
     }
 
     /// The same for a connection without TLS that has to be watched first, and that `serve` serves.
@@ -124,13 +129,13 @@ impl hub::Porter for Porter {
         outcome: Outcome,
     ) {
         self.spawn(socket, counted, |this, connection| async move {
-            this.front.go_on(connection, came, *asker, outcome, &this.going).await;
+            this.front.go_on(connection, came, *asker, outcome).await;
         });
     }
 
     fn serve(&self, socket: std::net::TcpStream, came: BytesMut, counted: limits::Connection) {
         self.spawn(socket, counted, |this, connection| async move {
-            this.front.serve(connection, came, &this.going).await;
+            this.front.serve(connection, came).await;
         });
     }
 

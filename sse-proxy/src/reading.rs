@@ -5,8 +5,8 @@ use tokio::time::timeout;
 
 use crate::catch_up::{Missed, PATIENCE};
 use crate::downstream::{Downstream, End};
-use crate::http1::Http1;
-use crate::hub::{Batch, From, Hub, Io, Newcomer};
+use crate::handover::Handover;
+use crate::hub::{Batch, From, Hub, Newcomer};
 use crate::limits::Seat;
 use crate::subscriber::Subscriber;
 use crate::visit::Visit;
@@ -30,7 +30,7 @@ impl Reading {
     /// Leaves the stream to the hub, when the client has what it has missed.
     pub(crate) async fn hand_over(
         self,
-        mut http1: Http1,
+        mut handover: Handover,
         hub: &Hub,
         subscriber: Subscriber,
         seat: Seat,
@@ -39,15 +39,12 @@ impl Reading {
         if let Some(missed) = missed {
             let (events, frames, _turn) = missed.into_parts();
             let bytes = frames.len();
-            if !matches!(timeout(PATIENCE, http1.write(frames)).await, Ok(Ok(()))) {
+            if !matches!(timeout(PATIENCE, handover.write(frames)).await, Ok(Ok(()))) {
                 return Ok(());
             }
             visit.wrote(events, bytes, None);
         }
-        let (transport, framing) = http1.into_parts();
-        let io = Io::new(transport).map_err(|error| {
-            pingora::Error::because(pingora::ErrorType::InternalError, "taking a socket", error)
-        })?;
+        let (io, framing) = handover.into_parts()?;
         let Subscriber { route, joined, .. } = subscriber;
         let from = From::Feed { feed: joined.feed, pace: joined.pace, reader };
         hub.adopt(Newcomer { io, framing, from, route, seat, visit });

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::ops::Deref;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sse_layer::Repairs;
@@ -60,6 +60,8 @@ pub(crate) struct Record {
     shared: bool,
     /// The feed, if there is one: it knows its readers and its state.
     feed: Option<Feed>,
+    /// Readers that have no reader of the feed of their own, but share one.
+    sharing: AtomicUsize,
     events: AtomicU64,
     lagged: AtomicU64,
     gaps: AtomicU64,
@@ -152,6 +154,7 @@ impl Records {
             repair: route.repair,
             shared,
             feed,
+            sharing: AtomicUsize::new(0),
             events: AtomicU64::new(0),
             lagged: AtomicU64::new(0),
             gaps: AtomicU64::new(0),
@@ -308,6 +311,12 @@ impl Record {
         lock(&self.findings).error = Some(why.to_owned());
     }
 
+    /// One of the feed's readers reads for so many others, and no longer for as many as before.
+    pub(crate) fn reads_for_more(&self, before: usize, others: usize) {
+        self.sharing.fetch_add(others, Ordering::Relaxed);
+        self.sharing.fetch_sub(before, Ordering::Relaxed);
+    }
+
     /// Counts a reader that fell too far behind.
     pub(crate) fn lagged(&self) {
         self.lagged.fetch_add(1, Ordering::Relaxed);
@@ -338,7 +347,9 @@ impl Record {
             path: self.path.clone(),
             shared: self.shared,
             readers: match &self.feed {
-                Some(feed) if is_open => feed.readers().count(),
+                Some(feed) if is_open => {
+                    feed.readers().count() + self.sharing.load(Ordering::Relaxed)
+                }
                 _ => usize::from(is_open),
             },
             origin: match self.feed.as_ref().map(Feed::status) {

@@ -62,3 +62,8 @@ pub(crate) async fn leave(session: &mut ServerSession) {
 pub(crate) fn broken_off(error: &impl Display) -> Box<pingora::Error> {
     pingora::Error::explain(pingora::ErrorType::ReadError, error.to_string())
 }
+
+/// What should not have come about.
+pub(crate) fn internal(why: &'static str) -> Box<pingora::Error> {
+    pingora::Error::explain(pingora::ErrorType::InternalError, why)
+}

@@ -11,6 +11,7 @@ use crate::config::Route;
 use crate::connection::Connection;
 use crate::downstream::Downstream;
 use crate::feeds::{Feeds, start_after};
+use crate::handover::Handover;
 use crate::hold::{self, is_held};
 use crate::http1::Http1;
 use crate::hub::{Begun, From, Hub};
@@ -61,19 +62,16 @@ pub(crate) async fn serve(
         }
     };
     let reading = Reading::new(reader, missed, subscriber.visit());
-    match client {
-        Client::Http1 { connection, version, .. } if !is_behind => {
-            let http1 = Http1::open(connection, version, &begin.headers, &begin.body).await?;
-            reading.hand_over(http1, hub, subscriber, seat).await?;
-        }
-        client => {
-            let keep_alive = subscriber.route.keep_alive;
-            let downstream =
-                Downstream::open(client, &begin.headers, begin.body, keep_alive, seat).await?;
-            // Its origin has to be there first.
-            let behind = is_behind.then(|| Box::new(subscriber));
-            tokio::spawn(reading.run(downstream, behind));
-        }
+    if client.is_for_hub() && !is_behind {
+        let handover = Handover::open(client, &begin.headers, begin.body).await?;
+        reading.hand_over(handover, hub, subscriber, seat).await?;
+    } else {
+        let keep_alive = subscriber.route.keep_alive;
+        let downstream =
+            Downstream::open(client, &begin.headers, begin.body, keep_alive, seat).await?;
+        // Its origin has to be there first.
+        let behind = is_behind.then(|| Box::new(subscriber));
+        tokio::spawn(reading.run(downstream, behind));
     }
     Ok(None)
 }

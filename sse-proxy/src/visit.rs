@@ -77,6 +77,11 @@ impl Visit {
         &self.counts
     }
 
+    /// The record of its feed, if that is a single one.
+    pub(crate) const fn record(&self) -> Option<&Arc<Record>> {
+        self.record.as_ref()
+    }
+
     /// Counts that the client was told of a gap.
     pub(crate) fn gap(&mut self) {
         self.resumed("gap");

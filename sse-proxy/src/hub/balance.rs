@@ -81,8 +81,10 @@ impl Writer {
             return;
         };
         let other = Arc::clone(other);
-        let is_private =
-            |slot: &Slot| matches!(slot.place, Place::Private(_)) && !slot.is_blocked();
+        let is_private = |slot: &Slot| {
+            let has_socket = slot.io.line().is_none();
+            has_socket && matches!(slot.place, Place::Private(_)) && !slot.is_blocked()
+        };
         let some = self.slots.len().div_ceil(PART);
         let private = self.slots.iter().filter(|(_, slot)| is_private(slot));
         let private: Vec<_> = private.map(|(number, _)| number).take(some).collect();

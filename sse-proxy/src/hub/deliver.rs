@@ -98,7 +98,7 @@ impl Writer {
 
     fn give_up(&mut self, group: usize, place: usize) {
         let Some(group) = self.groups.get_mut(group) else { return };
-        for moved in group.members.remove(place).into_iter().flatten() {
+        for moved in group.remove(place).into_iter().flatten() {
             if let Some(slot) = self.slots.get_mut(moved.slot) {
                 slot.place = Place::Member(moved.place);
             }
@@ -171,7 +171,7 @@ impl Writer {
         let Some(group) = self.groups.get_mut(number_of_group) else { return false };
         match group.may_join(&mut alone.reader) {
             Joining::Joined => {
-                slot.place = Place::Member(group.members.add(number));
+                slot.place = Place::Member(group.add(number));
                 // The group's reader may be new to it, and has to be asked before it tells.
                 self.enqueue(number_of_group);
                 false

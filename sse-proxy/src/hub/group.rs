@@ -8,10 +8,12 @@ use std::task::{Poll, Waker};
 use sse_layer::feed::{Cursor, Feed, Item, Lag, Lagged, Reader, Start};
 
 use super::batch::Batch;
-use super::members::Members;
+use super::members::{Members, Moved};
 use super::slot::poll;
 use crate::metrics::RouteMetrics;
 use crate::pace::{Amount, Pace, Pacer};
+use crate::record::Record;
+use crate::visit::Visit;
 
 /// The readers of one feed that have everything of it, and so are written the same.
 pub(super) struct Group {
@@ -32,6 +34,9 @@ pub(super) struct Group {
     /// Where in the log the batch ends. Whoever has got it has got everything up to here.
     end: Option<Cursor>,
     pub(super) members: Members,
+    /// What tells how many readers the feed has, and how many more than `reader` it was told of.
+    record: Option<Arc<Record>>,
+    more: usize,
     /// Slots that can join as soon as nothing is due.
     pub(super) waiting: Vec<usize>,
     /// Members and those that are not.
@@ -51,18 +56,12 @@ pub(super) enum Joining {
 }
 
 impl Group {
-    pub(super) fn new(
-        feed: Feed,
-        pace: Arc<Pace>,
-        lag: Lag,
-        counts: Arc<RouteMetrics>,
-        waker: Waker,
-    ) -> Self {
+    pub(super) fn new(feed: Feed, pace: Arc<Pace>, lag: Lag, visit: &Visit, waker: Waker) -> Self {
         Self {
             feed,
             pace,
             pacer: None,
-            counts,
+            counts: Arc::clone(visit.counts()),
             waker,
             reader: None,
             lag,
@@ -70,9 +69,34 @@ impl Group {
             batch: None,
             end: None,
             members: Members::default(),
+            record: visit.record().cloned(),
+            more: 0,
             waiting: Vec::new(),
             users: 0,
             is_queued: false,
+        }
+    }
+
+    /// Adds a member. Returns its place.
+    pub(super) fn add(&mut self, slot: usize) -> usize {
+        let place = self.members.add(slot);
+        self.tell();
+        place
+    }
+
+    /// Takes away the member in this place. Returns those that have moved to fill it.
+    pub(super) fn remove(&mut self, place: usize) -> [Option<Moved>; 2] {
+        let moved = self.members.remove(place);
+        self.tell();
+        moved
+    }
+
+    /// Tells how many the one reader of the feed reads for.
+    fn tell(&mut self) {
+        let more = self.members.len().saturating_sub(1);
+        let before = std::mem::replace(&mut self.more, more);
+        if let Some(record) = &self.record {
+            record.reads_for_more(before, more);
         }
     }
 

@@ -1,12 +1,17 @@
-//! [`Io`]: a reader's socket, without a runtime around it.
+//! [`Io`]: what a reader is written to: a socket, or a stream of one, without a runtime around it.
 
 use std::io::{self, Read, Write};
+use std::sync::Arc;
 
-use bytes::Buf;
+use bytes::{Buf, Bytes};
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 use rustls::ServerConnection;
 
+use super::http2::Http2;
+use super::line::Line;
+use super::mailbox::Mailbox;
+use super::token::client_token;
 use crate::connection::Transport;
 
 /// How much is encrypted before it is written: what a reader that does not read can cost.
@@ -15,11 +20,12 @@ const TLS_PIECE: usize = 64 << 10;
 /// How often is read what a client says, in one go, before it is taken for an attack.
 const MOST_READS: usize = 64;
 
-/// A reader's socket.
-#[derive(Debug)]
+/// What a reader is written to.
 pub(crate) enum Io {
     Plain(TcpStream),
     Tls(Box<Tls>),
+    /// A stream, whose connection is driven beside it.
+    Http2(Box<Http2>),
 }
 
 #[derive(Debug)]
@@ -48,19 +54,39 @@ impl Io {
         }
     }
 
-    fn tcp(&mut self) -> &mut TcpStream {
+    /// Its socket, if it has one of its own.
+    fn tcp(&mut self) -> Option<&mut TcpStream> {
         match self {
-            Self::Plain(tcp) => tcp,
-            Self::Tls(tls) => &mut tls.tcp,
+            Self::Plain(tcp) => Some(tcp),
+            Self::Tls(tls) => Some(&mut tls.tcp),
+            Self::Http2(_) => None,
         }
     }
 
-    /// Has the writer told when the reader goes away.
-    pub(super) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
-        registry.register(self.tcp(), token, Interest::READABLE)
+    /// The connection that it is a stream of, if others are too.
+    pub(super) const fn line(&self) -> Option<&Line> {
+        match self {
+            Self::Plain(_) | Self::Tls(_) => None,
+            Self::Http2(stream) => Some(stream.line()),
+        }
     }
 
-    /// Has the writer told also when there is room again, or no longer.
+    /// Has the writer told when the reader of this slot goes away.
+    pub(super) fn register(
+        &mut self,
+        registry: &Registry,
+        mailbox: &Arc<Mailbox>,
+        slot: usize,
+    ) -> io::Result<()> {
+        if let Self::Http2(stream) = self {
+            return stream.register(mailbox, slot);
+        }
+        let token = client_token(slot);
+        self.tcp().map_or(Ok(()), |tcp| registry.register(tcp, token, Interest::READABLE))
+    }
+
+    /// Has the writer told also when there is room again, or no longer. A stream tells that in any
+    /// case.
     pub(super) fn await_room(
         &mut self,
         registry: &Registry,
@@ -69,12 +95,14 @@ impl Io {
     ) -> io::Result<()> {
         let interest =
             if wanted { Interest::READABLE | Interest::WRITABLE } else { Interest::READABLE };
-        registry.reregister(self.tcp(), token, interest)
+        self.tcp().map_or(Ok(()), |tcp| registry.reregister(tcp, token, interest))
     }
 
     /// Gives it up to another writer. One that is closed need not be given up.
     pub(super) fn deregister(&mut self, registry: &Registry) {
-        let _ = registry.deregister(self.tcp());
+        if let Some(tcp) = self.tcp() {
+            let _ = registry.deregister(tcp);
+        }
     }
 
     /// Writes from the beginning of `bytes` what there is room for, and takes it away. Returns
@@ -95,16 +123,22 @@ impl Io {
                 Ok(true)
             }
             Self::Tls(tls) => tls.write(bytes),
+            Self::Http2(stream) => stream.write(bytes),
         }
     }
 
-    /// Reads and drops what has come: it is nothing to us.
+    /// Looks whether the reader is there. What has come from it is read and dropped: it is nothing
+    /// to us.
     pub(super) fn look(&mut self) -> Presence {
         let mut ignored = [0; 1024];
         for _ in 0..MOST_READS {
             let read = match self {
                 Self::Plain(tcp) => tcp.read(&mut ignored),
                 Self::Tls(tls) => tls.read(&mut ignored),
+                Self::Http2(stream) => {
+                    let is_there = stream.listen().is_ok();
+                    return if is_there { Presence::There } else { Presence::Gone };
+                }
             };
             match read {
                 Ok(0) => return Presence::Gone,
@@ -118,13 +152,29 @@ impl Io {
         Presence::Gone
     }
 
-    /// Says that nothing more will come, as far as there is room to say it.
-    pub(super) fn finish(&mut self) {
-        if let Self::Tls(tls) = self {
+    /// Writes the `last` bytes, and says that nothing more will come, as far as there is room to
+    /// say it.
+    pub(super) fn finish(mut self, mut last: Bytes) {
+        if let Self::Http2(stream) = self {
+            return stream.finish(last);
+        }
+        if !self.write(&mut last).is_ok_and(|all| all) {
+            return;
+        }
+        if let Self::Tls(tls) = &mut self {
             tls.session.send_close_notify();
             let _ = tls.flush();
         }
-        let _ = self.tcp().shutdown(std::net::Shutdown::Write);
+        if let Some(tcp) = self.tcp() {
+            let _ = tcp.shutdown(std::net::Shutdown::Write);
+        }
+    }
+
+    /// Ends it so that the reader sees that something is missing.
+    pub(super) fn break_off(self) {
+        if let Self::Http2(stream) = self {
+            stream.break_off();
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! [`Hub`]: writes the streams of all HTTP/1 readers, of shared feeds and of private ones.
+//! [`Hub`]: writes the streams of readers, of shared feeds and of private ones.
 //!
 //! A task per reader would be woken for each event, look at the feed, and find there what all the
 //! others find. So a few threads, one for each core, own the readers' sockets instead:
@@ -20,6 +20,9 @@
 //! answered and becomes a slot at once, without a task, and so does who wants a stream of its own,
 //! where `asking` for that takes no more than a socket.
 //!
+//! A slot of HTTP/2 is one of the streams of a [`Line`], its connection, which the same thread drives:
+//! it sends in one go what was written to any of them at once.
+//!
 //! Nothing is queued for a reader but the batch that its socket did not take; how far it may fall
 //! behind is the feed's bound on lag.
 
@@ -30,7 +33,9 @@ mod batch;
 mod deliver;
 mod door;
 mod group;
+mod http2;
 mod io;
+mod line;
 mod mailbox;
 mod members;
 mod pass;
@@ -47,7 +52,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 pub(crate) use self::batch::Batch;
 use self::door::Door;
 pub(crate) use self::door::{Begun, Porter, Reply};
+pub(crate) use self::http2::Http2;
 pub(crate) use self::io::Io;
+pub(crate) use self::line::Line;
 use self::mailbox::{Letter, Mailbox};
 pub(crate) use self::private::Private;
 pub(crate) use self::slot::{From, Newcomer};
@@ -90,10 +97,12 @@ impl Hub {
     /// Takes a reader's stream over.
     pub(crate) fn adopt(&self, newcomer: Newcomer) {
         let writers = &self.0.writers;
-        let writer = match newcomer.from {
-            From::Origin(_) => balance::with_time(writers),
-            From::Feed { .. } => self.next(),
+        let writer = match (newcomer.io.line(), &newcomer.from) {
+            (Some(line), _) => line.writer(|| self.next()),
+            (None, From::Origin(_)) => balance::with_time(writers),
+            (None, From::Feed { .. }) => self.next(),
         };
+        let writer = writer.map(Arc::clone);
         if let Some(writer) = writer {
             writer.post(Letter::Adopt(Box::new(newcomer)));
         }

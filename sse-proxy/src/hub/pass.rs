@@ -1,12 +1,16 @@
 //! What a [`Writer`] does for private streams: what an origin says goes to its only client.
 
+use std::io;
+
 use bytes::{Bytes, BytesMut};
 
+use super::io::Io;
 use super::slot::{Place, Slot};
 use super::timers::{Alarm, What};
 use super::token::origin_token;
 use super::writer::Writer;
 use crate::downstream::End;
+use crate::http1::Framing;
 use crate::origin::OriginError;
 
 /// How much room is kept for the next event to be framed in.
@@ -21,6 +25,29 @@ enum Next {
     /// To read, when others have had their turn.
     Turn,
     End(End),
+}
+
+/// Writes a piece of a body, and the end of that if this is the `last`. It is framed in `room`.
+/// Returns what its reader does not take for now.
+fn write(
+    io: &mut Io,
+    framing: Framing,
+    mut piece: Bytes,
+    is_last: bool,
+    room: &mut BytesMut,
+) -> io::Result<Bytes> {
+    if framing == Framing::Close {
+        io.write(&mut piece)?;
+        return Ok(piece);
+    }
+    room.clear();
+    framing.frame_to(&piece, room);
+    if is_last {
+        framing.end_to(room);
+    }
+    let mut rest = room.as_ref();
+    io.write(&mut rest)?;
+    Ok(Bytes::copy_from_slice(rest))
 }
 
 impl Writer {
@@ -63,22 +90,17 @@ impl Writer {
                 let frames = private.take();
                 let events = frames.events();
                 let frames = frames.into_bytes();
-                let is_last = private.end == Some(End::OriginEnded);
-                self.framed.clear();
-                slot.framing.frame_to(&frames, &mut self.framed);
-                if is_last && !std::mem::replace(&mut private.is_over, true) {
-                    slot.framing.end_to(&mut self.framed);
-                }
-                if !self.framed.is_empty() {
-                    let mut rest = self.framed.as_ref();
-                    let Ok(is_written) = slot.io.write(&mut rest) else {
-                        break Next::End(End::Left);
-                    };
+                let is_last = private.end == Some(End::OriginEnded)
+                    && !std::mem::replace(&mut private.is_over, true);
+                if !frames.is_empty() || is_last {
+                    let framed = &mut self.framed;
+                    let rest = write(&mut slot.io, slot.framing, frames.clone(), is_last, framed);
+                    let Ok(rest) = rest else { break Next::End(End::Left) };
                     let came = (!frames.is_empty()).then_some(self.woken);
                     slot.visit.wrote(events, frames.len(), came);
                     slot.quiet_since = self.now;
-                    if !is_written {
-                        private.rest = Bytes::copy_from_slice(rest);
+                    if !rest.is_empty() {
+                        private.rest = rest;
                         break Next::Room;
                     }
                 }

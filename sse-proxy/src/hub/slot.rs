@@ -13,7 +13,7 @@ use super::private::Private;
 use super::timers::{Moment, millis};
 use crate::config::Route;
 use crate::downstream::{DRAIN_RETRY, End, jitter};
-use crate::http1::{Framing, LAST_CHUNK};
+use crate::http1::Framing;
 use crate::limits::Seat;
 use crate::pace::Pace;
 use crate::visit::Visit;
@@ -184,27 +184,26 @@ impl Slot {
 
     /// Ends the response as the reason asks for: in good order, or cut off so that the client sees
     /// that something is missing.
-    pub(super) fn finish(&mut self, end: End) {
+    pub(super) fn finish(self, end: End) {
+        // In the midst of something, it cannot end in good order.
+        let is_blocked = self.is_blocked();
+        let Self { io, framing, place, visit, .. } = self;
+        let is_over = matches!(&place, Place::Private(private) if private.is_over);
         let mut last = BytesMut::new();
         match end {
-            End::Drained => {
-                let retry = Event::new().retry(jitter(DRAIN_RETRY)).to_bytes();
-                last.extend_from_slice(&self.framing.frame(&retry));
+            End::Drained | End::OriginEnded if !is_blocked => {
+                if end == End::Drained {
+                    let retry = Event::new().retry(jitter(DRAIN_RETRY)).to_bytes();
+                    framing.frame_to(&retry, &mut last);
+                }
+                if !is_over {
+                    framing.end_to(&mut last);
+                }
+                io.finish(last.freeze());
             }
-            End::OriginEnded => {}
-            End::Left | End::Lagged | End::OriginFailed => return,
+            End::OriginFailed => io.break_off(),
+            End::Drained | End::OriginEnded | End::Left | End::Lagged => {}
         }
-        if self.is_blocked() {
-            // In the midst of something: it cannot end in good order.
-            return;
-        }
-        let is_over = self.private().is_some_and(|private| private.is_over);
-        if self.framing == Framing::Chunked && !is_over {
-            last.extend_from_slice(LAST_CHUNK);
-        }
-        let mut last = last.freeze();
-        if self.io.write(&mut last).is_ok_and(|all| all) {
-            self.io.finish();
-        }
+        visit.end(end);
     }
 }

@@ -17,14 +17,15 @@ use super::balance::Load;
 use super::door::{Door, Waiting};
 use super::group::Group;
 use super::io::Presence;
+use super::line::Driven;
 use super::mailbox::{Key, Letter, Mailbox};
 use super::slot::{Alone, From, Newcomer, Place, Slot};
 use super::timers::{Moment, Timers};
 use super::token::{Whose, client_token, of_token};
 use crate::config::Route;
 use crate::downstream::End;
-use crate::metrics::RouteMetrics;
 use crate::pace::Pace;
+use crate::visit::Visit;
 
 /// How many events of sockets are looked at in one go.
 const EVENTS: usize = 1024;
@@ -48,6 +49,9 @@ pub(super) struct Writer {
     pub(super) queue: VecDeque<usize>,
     /// The slots whose own origins have more to read.
     pub(super) unread: VecDeque<usize>,
+    /// The connections of HTTP/2, and those for which there is something to be done.
+    pub(super) lines: Slab<Driven>,
+    pub(super) due_lines: Vec<usize>,
     pub(super) doors: Vec<Door>,
     pub(super) callers: Slab<Waiting>,
     /// The callers that have said something, and those whose origins have.
@@ -81,6 +85,8 @@ impl Writer {
             group_of: HashMap::new(),
             queue: VecDeque::new(),
             unread: VecDeque::new(),
+            lines: Slab::new(),
+            due_lines: Vec::new(),
             doors: Vec::new(),
             callers: Slab::new(),
             calling: VecDeque::new(),
@@ -108,17 +114,21 @@ impl Writer {
         loop {
             let is_idle = self.is_idle();
             let before = Instant::now();
-            let wait =
-                if is_idle { self.nap(self.timers.wait(before)) } else { Some(Duration::ZERO) };
+            let wait = if is_idle && self.mailbox.sleep() {
+                self.nap(self.timers.wait(before))
+            } else {
+                Some(Duration::ZERO)
+            };
             if let Err(error) = self.selector.poll(&mut events, wait)
                 && error.kind() != io::ErrorKind::Interrupted
             {
                 return tracing::error!(%error, "a writer thread cannot go on");
             }
+            // First of all, so that nobody wakes it who is awake.
+            self.mailbox.take(&mut letters);
             self.woken = Instant::now();
             self.now = self.timers.at(self.woken);
             events.iter().for_each(|event| self.notice(event));
-            self.mailbox.take(&mut letters);
             for letter in letters.drain(..) {
                 if self.read(letter).is_break() {
                     return;
@@ -140,6 +150,7 @@ impl Writer {
             while let Some(alarm) = self.timers.next(self.now) {
                 self.ring(alarm);
             }
+            self.run_lines();
             if let Some(load) = self.load.slept(before, self.woken) {
                 self.tell_load(load);
             }
@@ -174,6 +185,8 @@ impl Writer {
             Letter::Knock(door) => self.knock(door),
             Letter::Due(Key::Group(group)) => self.enqueue(group),
             Letter::Due(Key::Slot(slot)) => self.more_for(slot),
+            Letter::Due(Key::Stream(slot)) => self.look(slot, true, true),
+            Letter::Line(line) => self.drive(line),
             Letter::Drain { last_turn } => self.drain(last_turn),
             Letter::Stop => return ControlFlow::Break(()),
         }
@@ -201,18 +214,18 @@ impl Writer {
     pub(super) fn adopt(&mut self, newcomer: Newcomer, is_watched: bool) {
         let Newcomer { mut io, framing, from, route, seat, visit } = newcomer;
         let slot = self.slots.vacant_key();
-        let (registry, token) = (self.selector.registry(), client_token(slot));
+        let registry = self.selector.registry();
         let watched = if is_watched {
-            io.await_room(registry, token, false)
+            io.await_room(registry, client_token(slot), false)
         } else {
-            io.register(registry, token)
+            io.register(registry, &self.mailbox, slot)
         };
         if let Err(error) = watched {
             return tracing::warn!(%error, "a reader's socket cannot be watched");
         }
         let (group, place) = match from {
             From::Feed { feed, pace, reader } => {
-                let group = self.group(&feed, &pace, &route, visit.counts());
+                let group = self.group(&feed, &pace, &route, &visit);
                 if let Some(group) = self.groups.get_mut(group) {
                     group.users += 1;
                 }
@@ -236,13 +249,7 @@ impl Writer {
     }
 
     /// The group of a feed's readers.
-    fn group(
-        &mut self,
-        feed: &Feed,
-        pace: &Arc<Pace>,
-        route: &Route,
-        counts: &Arc<RouteMetrics>,
-    ) -> usize {
+    fn group(&mut self, feed: &Feed, pace: &Arc<Pace>, route: &Route, visit: &Visit) -> usize {
         *self.group_of.entry(feed.clone()).or_insert_with(|| {
             let entry = self.groups.vacant_entry();
             let waker = self.mailbox.waker(Key::Group(entry.key()));
@@ -251,7 +258,7 @@ impl Writer {
                 feed.clone(),
                 Arc::clone(pace),
                 route.lag.into(),
-                Arc::clone(counts),
+                visit,
                 waker,
             ));
             number
@@ -283,11 +290,10 @@ impl Writer {
 
     /// Ends a slot's stream.
     pub(super) fn end(&mut self, number: usize, end: End) {
-        let Some(mut slot) = self.slots.try_remove(number) else { return };
-        slot.finish(end);
+        let Some(slot) = self.slots.try_remove(number) else { return };
         self.leave_group(&slot);
         let group = slot.group;
-        slot.visit.end(end);
+        slot.finish(end);
         let Some(number) = group else { return };
         let Some(group) = self.groups.get_mut(number) else { return };
         group.users -= 1;

@@ -17,8 +17,8 @@ use crate::config::{Retry, Route};
 use crate::connection::Connection;
 use crate::downstream::{Downstream, jitter};
 use crate::feeds::Feeds;
-use crate::http1::Http1;
-use crate::hub::{From, Hub, Io, Newcomer, Private};
+use crate::handover::Handover;
+use crate::hub::{From, Hub, Newcomer, Private};
 use crate::limits::Seat;
 use crate::numbers::Numbers;
 use crate::origin::{Answer, OriginError, Response, StreamHead, Taken};
@@ -101,7 +101,7 @@ pub(crate) async fn serve(
 }
 
 /// Begins to pass the origin's stream on to its client, and leaves the rest to the hub, or to a
-/// task of its own where more than two bare connections of HTTP/1 has to be looked after.
+/// task of its own where more than that of two bare connections has to be looked after.
 #[expect(clippy::too_many_arguments, reason = "two sides, and what is known of them")]
 async fn open(
     client: Client,
@@ -114,19 +114,18 @@ async fn open(
     seat: Seat,
 ) -> pingora::Result<()> {
     let begin = begin(&route, &request);
-    let taken = matches!(client, Client::Http1 { .. }).then(|| response.take_bare()).flatten();
-    match (client, taken) {
-        (Client::Http1 { connection, version, .. }, Some(taken)) => {
-            let http1 = Http1::open(connection, version, head.headers(), &begin).await?;
-            let (transport, framing) = http1.into_parts();
+    let taken = if client.is_for_hub() { response.take_bare() } else { None };
+    match taken {
+        Some(taken) => {
+            let (io, framing) =
+                Handover::open(client, head.headers(), begin).await?.into_parts()?;
             let taken = private(&feeds, &route, &request, &mut head, taken);
-            let taken = taken.and_then(|taken| Ok((Io::new(transport)?, taken)));
-            let (io, (from, visit)) = taken.map_err(|error| {
+            let (from, visit) = taken.map_err(|error| {
                 pingora::Error::because(pingora::ErrorType::InternalError, "taking a socket", error)
             })?;
             hub.adopt(Newcomer { io, framing, from, route, seat, visit });
         }
-        (client, _) => {
+        None => {
             let silence = route.keep_alive;
             let downstream = Downstream::open(client, head.headers(), begin, silence, seat).await?;
             let has_gap = has_our_id(&route, &request);
