@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use self::dispatch::Dispatch;
+use crate::framer::Line;
 use crate::{Framer, Repairs};
 
 /// An event as a browser dispatches it; the names are the standard's.
@@ -70,6 +71,10 @@ impl MessageRef<'_> {
 #[derive(Debug)]
 pub struct Decoder {
     framer: Framer,
+    /// Of the block that is lent: its lines, if it is plain, and what it was mended to, if it had
+    /// to be.
+    lines: Vec<Line>,
+    mended: Option<Vec<u8>>,
     dispatch: Dispatch,
 }
 
@@ -83,7 +88,7 @@ impl Decoder {
     /// A decoder that makes no repairs and has the [default limit](Framer::DEFAULT_LIMIT).
     #[must_use]
     pub const fn new() -> Self {
-        Self { framer: Framer::new(), dispatch: Dispatch::new() }
+        Self { framer: Framer::new(), lines: Vec::new(), mended: None, dispatch: Dispatch::new() }
     }
 
     /// Sets the longest block, in bytes as they come.
@@ -124,18 +129,19 @@ impl Decoder {
     /// [`DecodeError::TooLong`] if a block is longer than the limit, and from then on always.
     #[inline]
     pub fn next_event(&mut self) -> Result<Option<MessageRef<'_>>, DecodeError> {
-        if self.framer.lend_plain() {
-            return Ok(self.dispatch.plain(self.framer.plain()));
+        if self.framer.lend_plain(&mut self.lines) {
+            return Ok(self.dispatch.plain(self.framer.plain(&self.lines)));
         }
         self.next_of_any_block()
     }
 
     fn next_of_any_block(&mut self) -> Result<Option<MessageRef<'_>>, DecodeError> {
-        while let Some(block) = self.framer.lend_block()? {
+        while let Some(block) = self.framer.lend_block(&mut self.mended)? {
             if block.has_data {
-                return Ok(self.dispatch.fields(self.framer.lent(block)));
+                let fields = self.framer.lent(block, self.mended.as_deref());
+                return Ok(self.dispatch.fields(fields));
             }
-            self.dispatch.fields(self.framer.lent(block));
+            self.dispatch.fields(self.framer.lent(block, self.mended.as_deref()));
         }
         Ok(None)
     }

@@ -11,7 +11,7 @@ use bytes::Bytes;
 
 pub(crate) use self::cut::Block;
 use self::cut::Cutter;
-pub(crate) use self::plain::Plain;
+pub(crate) use self::plain::{Line, Plain};
 use crate::DecodeError;
 use crate::frame::{Fields, Frame};
 use crate::repair::{self, Repairs};
@@ -51,8 +51,6 @@ pub struct Framer {
     repairs: Repairs,
     repaired: Repairs,
     hints: Repairs,
-    /// The block that is lent, if it had to be mended.
-    mended: Option<Vec<u8>>,
 }
 
 impl Default for Framer {
@@ -74,7 +72,6 @@ impl Framer {
             repairs: Repairs::NONE,
             repaired: Repairs::NONE,
             hints: Repairs::NONE,
-            mended: None,
         }
     }
 
@@ -119,7 +116,7 @@ impl Framer {
         if self.cutter.is_waiting() {
             return Ok(None);
         }
-        if self.cutter.next_plain(false) {
+        if self.cutter.next_plain(|_| ()) {
             return Ok(Some(Frame::new(self.cutter.take_chunk(), true)));
         }
         let Some(block) = self.cutter.next_block()? else { return Ok(None) };
@@ -134,33 +131,39 @@ impl Framer {
         }))
     }
 
-    /// Turns to the next whole block, if it is plain. Tells whether it is.
+    /// Turns to the next whole block, if it is plain. Tells whether it is. There is room for its
+    /// lines in `lines`.
     #[inline]
-    pub(crate) fn lend_plain(&mut self) -> bool {
-        self.cutter.next_plain(true)
+    pub(crate) fn lend_plain(&mut self, lines: &mut Vec<Line>) -> bool {
+        lines.clear();
+        self.cutter.next_plain(|line| lines.push(line))
     }
 
-    /// The plain block that was [turned to](Self::lend_plain) last.
+    /// The plain block that was [turned to](Self::lend_plain) last, with its lines.
     #[inline]
-    pub(crate) fn plain(&self) -> Plain<'_> {
-        self.cutter.plain()
+    pub(crate) fn plain<'a>(&'a self, lines: &'a [Line]) -> Plain<'a> {
+        Plain { bytes: self.cutter.peek_chunk(), lines }
     }
 
     /// Turns to the next whole block, whose [fields](Self::lent) can be read until the one after
     /// it. Unlike with [`next_frame`](Self::next_frame), its bytes are not shared, which is dear.
+    /// There is room in `mended` for one that has to be.
     #[inline]
-    pub(crate) fn lend_block(&mut self) -> Result<Option<Block>, DecodeError> {
+    pub(crate) fn lend_block(
+        &mut self,
+        mended: &mut Option<Vec<u8>>,
+    ) -> Result<Option<Block>, DecodeError> {
         let Some(mut block) = self.cutter.next_block()? else { return Ok(None) };
-        self.mended = self.mend(block);
-        if let Some(bytes) = &self.mended {
+        *mended = self.mend(block);
+        if let Some(bytes) = mended {
             block.has_data = Fields::of(bytes).have_data();
         }
         Ok(Some(block))
     }
 
-    /// The fields of the block that was [turned to](Self::lend_block) last.
-    pub(crate) fn lent(&self, block: Block) -> Fields<'_> {
-        Fields::of(self.mended.as_deref().unwrap_or_else(|| self.cutter.peek(block)))
+    /// The fields of the block that was [turned to](Self::lend_block) last, as it was `mended`.
+    pub(crate) fn lent<'a>(&'a self, block: Block, mended: Option<&'a [u8]>) -> Fields<'a> {
+        Fields::of(mended.unwrap_or_else(|| self.cutter.peek(block)))
     }
 
     /// Whether a block has begun and is not closed. Frames that were not taken yet count too.

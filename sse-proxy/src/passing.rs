@@ -20,7 +20,7 @@ pub(crate) struct Passing {
     recorded: Recorded,
     route: Arc<Route>,
     /// What numbers the events, if that is to be done.
-    numbers: Option<Numbers>,
+    numbers: Option<Box<Numbers>>,
     /// Nothing of the origin's has been passed on.
     is_first: bool,
 }
@@ -28,7 +28,7 @@ pub(crate) struct Passing {
 impl Passing {
     pub(crate) fn new(feeds: &Feeds, route: Arc<Route>, request: &Request) -> Self {
         let recorded = feeds.records().open(&route, request);
-        let numbers = route.repair.contains(Repairs::ADD_IDS).then(Numbers::new);
+        let numbers = route.repair.contains(Repairs::ADD_IDS).then(|| Box::new(Numbers::new()));
         Self { recorded, route, numbers, is_first: true }
     }
 

@@ -6,7 +6,7 @@ use std::{iter, mem};
 use bytes::{Buf, Bytes};
 
 use super::noted::Noted;
-use super::plain::{Line, Plain, line_end, plain_block};
+use super::plain::{Line, line_end, plain_block};
 use crate::DecodeError;
 use crate::frame::split;
 use crate::repair::{self, Collapse, Repairs};
@@ -48,8 +48,6 @@ pub(super) struct Cutter {
     block: Vec<u8>,
     /// The block that was found last, if it had to be put together.
     joined: Vec<u8>,
-    /// The lines of the block that was found last, if it is plain.
-    lines: Vec<Line>,
     /// Where in the block, earlier chunks included, the current line starts.
     line: usize,
     noted: Noted,
@@ -81,7 +79,6 @@ impl Cutter {
             later: VecDeque::new(),
             block: Vec::new(),
             joined: Vec::new(),
-            lines: Vec::new(),
             line: 0,
             noted: Noted::NONE,
             is_at_start: true,
@@ -185,10 +182,10 @@ impl Cutter {
         self.chunk.split_to(mem::take(&mut self.lent))
     }
 
-    /// Finds the next block, if it is a plain one in one chunk. Tells whether it is. Its lines can
-    /// be read if that is said before.
+    /// Finds the next block, if it is a plain one in one chunk. Tells whether it is. Its lines go to
+    /// `keep`.
     #[inline]
-    pub(super) fn next_plain(&mut self, are_lines_read: bool) -> bool {
+    pub(super) fn next_plain(&mut self, keep: impl FnMut(Line)) -> bool {
         self.chunk.advance(mem::take(&mut self.lent));
         if self.chunk.is_empty() && !self.next_chunk() {
             return false;
@@ -197,20 +194,9 @@ impl Cutter {
         if !is_between_blocks || self.repairs.intersects(CONCERN_PLAIN) {
             return false;
         }
-        let len = if are_lines_read {
-            self.lines.clear();
-            plain_block(&self.chunk, |line| self.lines.push(line))
-        } else {
-            plain_block(&self.chunk, |_| ())
-        };
+        let len = plain_block(&self.chunk, keep);
         self.lent = len.filter(|len| *len <= self.limit).unwrap_or_default();
         self.lent > 0
-    }
-
-    /// The plain block that was found last.
-    #[inline]
-    pub(super) fn plain(&self) -> Plain<'_> {
-        Plain { bytes: self.peek_chunk(), lines: &self.lines }
     }
 
     /// Finds the next block, whose bytes are there until the one after it is looked for.

@@ -16,7 +16,7 @@ pub(crate) struct Plain<'a> {
 
 /// A line of a plain block: its name, and where in the block its value is.
 #[derive(Clone, Debug)]
-pub(super) struct Line {
+pub(crate) struct Line {
     name: Name,
     value: Range<usize>,
 }
