@@ -117,7 +117,9 @@ impl Private {
         let mut frames = Frames::default();
         self.has_more = false;
         while let Some(intake) = &mut self.intake {
-            if let Err(error) = self.passing.fill(&mut frames, intake) {
+            if intake.has_more()
+                && let Err(error) = self.passing.fill(&mut frames, intake)
+            {
                 self.fail(&error);
                 break;
             }

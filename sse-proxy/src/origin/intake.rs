@@ -23,6 +23,8 @@ pub(crate) struct Intake {
     decoding: Decoding,
     charset: Charset,
     cutter: Cutter,
+    /// Whether there may be a frame in what has come.
+    has_more: bool,
     looks: u32,
     /// Events and bytes that have come since that was last told.
     events: u64,
@@ -61,6 +63,7 @@ impl Intake {
                 }
                 Some(format) => Cutter::Records(Converter::new(format).with_limit(limit)),
             },
+            has_more: false,
             looks: LOOKS,
             events: 0,
             bytes: 0,
@@ -75,6 +78,12 @@ impl Intake {
         }
         self.bytes += chunk.len() as u64;
         self.input = chunk;
+        self.has_more = true;
+    }
+
+    /// Whether there may be a [next frame](Self::next_frame).
+    pub(crate) const fn has_more(&self) -> bool {
+        self.has_more
     }
 
     /// The next frame, if one is complete.
@@ -88,6 +97,7 @@ impl Intake {
             }
             if self.input.is_empty() && !self.decoding.has_more() {
                 self.tell();
+                self.has_more = false;
                 return Ok(None);
             }
             let decoded = self.decoding.decode(&mut self.input).map_err(|error| {
@@ -118,6 +128,7 @@ impl Intake {
     /// Takes the end of the body, which some repairs make a frame of. `is_meant`: the origin said
     /// that it ends here, while a connection that closes may as well have been cut.
     pub(crate) fn finish(&mut self, is_meant: bool) {
+        self.has_more = true;
         match &mut self.cutter {
             Cutter::Frames(framer) => framer.finish(is_meant),
             Cutter::Records(converter) => converter.finish(),
