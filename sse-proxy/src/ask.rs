@@ -3,6 +3,7 @@
 //! Whatever else may come on a connection is left to pingora, from its first byte on.
 
 use std::io;
+use std::time::Duration;
 
 use bytes::BytesMut;
 use http::header::{CONTENT_LENGTH, EXPECT, HOST, HeaderName, TRANSFER_ENCODING, UPGRADE};
@@ -13,6 +14,12 @@ use tokio::time::Instant;
 
 use crate::connection::Connection;
 use crate::request::Request;
+
+/// How long a client may take to send a request, and how long its connection is kept for the next.
+pub(crate) const IDLE: Duration = Duration::from_secs(60);
+
+/// The most that is taken of what a client sends after its request, before it is answered.
+pub(crate) const MOST_AHEAD: usize = 64 << 10;
 
 /// The most fields of a head that are looked at here.
 const MOST_FIELDS: usize = 64;

@@ -1,23 +1,16 @@
 //! [`Client`]: somebody who has asked for something, and waits for the answer.
 
-use std::time::Duration;
-
 use bytes::BytesMut;
 use http::{StatusCode, Version};
 use pingora::http::ResponseHeader;
 use pingora::protocols::http::ServerSession;
 use tokio::io::AsyncReadExt;
 
+use crate::ask::{IDLE, MOST_AHEAD};
 use crate::connection::Connection;
 use crate::hub::Line;
 use crate::request::Request;
 use crate::session;
-
-/// How long a client may take to send a request, and how long its connection is kept for the next.
-pub(crate) const IDLE: Duration = Duration::from_secs(60);
-
-/// The most that is taken of what a client sends after its request, before it is answered.
-pub(crate) const MOST_AHEAD: usize = 64 << 10;
 
 /// Somebody who has asked for something, and waits for the answer.
 pub(crate) enum Client {

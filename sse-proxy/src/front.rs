@@ -15,9 +15,9 @@ use pingora::server::ShutdownWatch;
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 
-use crate::ask::{self, Asked};
+use crate::ask::{self, Asked, IDLE};
 use crate::asker::{Asker, Outcome};
-use crate::client::{Client, IDLE, reuse, unread_session};
+use crate::client::{Client, reuse, unread_session};
 use crate::client_files::ClientFile;
 use crate::config::{Route, Stream};
 use crate::connection::Connection;

@@ -13,7 +13,7 @@ use crate::client::Client;
 use crate::config::{OnOriginError, Retry, Route};
 use crate::connection::Connection;
 use crate::cors;
-use crate::downstream::{Downstream, End, KEEP_ALIVE, jitter};
+use crate::downstream::Downstream;
 use crate::feeds::Feeds;
 use crate::frames::Frames;
 use crate::limits::Seat;
@@ -23,6 +23,7 @@ use crate::reconnect::{Reconnect, is_passing};
 use crate::record::Record;
 use crate::request::{LAST_EVENT_ID, Request};
 use crate::source::for_clients;
+use crate::stream::{End, KEEP_ALIVE, jitter};
 use crate::visit::Visit;
 
 /// The reconnection time of a client whose origin has not yet said one.

@@ -11,8 +11,8 @@ use pingora::protocols::http::v2::server::HttpSession;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use crate::downstream::KEEP_ALIVE;
 use crate::session::{head, internal};
+use crate::stream::KEEP_ALIVE;
 
 /// How long a connection may take to send the last of a stream that broke off.
 const LAST_MOMENT: Duration = Duration::from_secs(1);

@@ -98,6 +98,7 @@ mod session;
 mod shared;
 mod source;
 mod start;
+mod stream;
 mod subscriber;
 mod tls;
 mod told;

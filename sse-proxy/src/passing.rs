@@ -6,7 +6,6 @@ use bytes::Bytes;
 use sse_layer::{Frame, Repairs};
 
 use crate::config::Route;
-use crate::downstream::End;
 use crate::feeds::Feeds;
 use crate::frames::Frames;
 use crate::numbers::Numbers;
@@ -14,6 +13,7 @@ use crate::origin::{Intake, OriginError, StreamHead};
 use crate::record::{Record, Recorded};
 use crate::request::Request;
 use crate::source::for_clients;
+use crate::stream::End;
 
 /// What is done to an origin's stream on its way to its only client, and the record of it.
 pub(crate) struct Passing {

@@ -11,7 +11,7 @@ use sse_layer::{Event, EventType};
 use crate::client::reuse;
 use crate::config::{Commit, Retry, Route, Stream};
 use crate::connection::Connection;
-use crate::downstream::{Downstream, End, KEEP_ALIVE};
+use crate::downstream::Downstream;
 use crate::feeds::Feeds;
 use crate::hold::early_headers;
 use crate::origin::{Answer, Ask, OriginError, Response, Upload};
@@ -21,6 +21,7 @@ use crate::relay::Relay;
 use crate::request::Request;
 use crate::sending::Sending;
 use crate::session::respond;
+use crate::stream::{End, KEEP_ALIVE};
 
 /// Whether a request that is no plain GET may be answered with a stream.
 pub(crate) fn may_stream(route: &Route, request: &Request) -> bool {

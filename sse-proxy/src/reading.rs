@@ -4,10 +4,11 @@ use sse_layer::feed::Reader;
 use tokio::time::timeout;
 
 use crate::catch_up::{Missed, PATIENCE};
-use crate::downstream::{Downstream, End};
+use crate::downstream::Downstream;
 use crate::handover::Handover;
 use crate::hub::{Batch, From, Hub, Newcomer};
 use crate::limits::Seat;
+use crate::stream::End;
 use crate::subscriber::Subscriber;
 use crate::visit::Visit;
 

@@ -9,11 +9,11 @@ use sse_layer::feed::Reader;
 
 use crate::catch_up::{Missed, catch_up, may_catch_up};
 use crate::config::{Retry, Route};
-use crate::downstream::{KEEP_ALIVE, jitter};
 use crate::feeds::{Feeds, Joined};
 use crate::hold::{early_begin, early_headers, is_held, may_begin_early, patience};
 use crate::request::Request;
 use crate::source::Opening;
+use crate::stream::{KEEP_ALIVE, jitter};
 use crate::visit::Visit;
 
 /// A client's request for a feed that others read too, and the feed that it gets.

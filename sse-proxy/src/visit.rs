@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use crate::downstream::End;
 use crate::metrics::RouteMetrics;
 use crate::record::Record;
 use crate::request::Request;
+use crate::stream::End;
 
 /// One client's stream, from its head to its end. Dropped without a word, the client has left.
 pub(crate) struct Visit {

@@ -5,7 +5,7 @@ use tokio::time::Instant;
 
 use super::timers::{Alarm, What, millis};
 use super::writer::Writer;
-use crate::downstream::{End, KEEP_ALIVE};
+use crate::stream::{End, KEEP_ALIVE};
 
 impl Writer {
     /// Looks at a slot again when it will have been silent for long.

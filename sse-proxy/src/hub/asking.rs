@@ -22,8 +22,8 @@ use super::mailbox::Letter;
 use super::timers::{Alarm, Moment, millis};
 use super::token::asked_token;
 use super::writer::Writer;
+use crate::ask::MOST_AHEAD;
 use crate::asker::{Asker, Outcome};
-use crate::client::MOST_AHEAD;
 use crate::origin::{Errand, OriginError};
 
 /// An origin that is being asked for a caller.

@@ -10,7 +10,7 @@ use super::batch::Batch;
 use super::group::Joining;
 use super::slot::{Place, Slot};
 use super::writer::Writer;
-use crate::downstream::End;
+use crate::stream::End;
 
 /// How many members are written to before others have their turn.
 const SLICE: u64 = 256;

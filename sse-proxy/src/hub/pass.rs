@@ -9,9 +9,9 @@ use super::slot::{Place, Slot};
 use super::timers::{Alarm, What};
 use super::token::origin_token;
 use super::writer::Writer;
-use crate::downstream::End;
 use crate::http1::Framing;
 use crate::origin::OriginError;
+use crate::stream::End;
 
 /// How much room is kept for the next event to be framed in.
 const MOST_KEPT: usize = 256 << 10;

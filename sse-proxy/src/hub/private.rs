@@ -7,10 +7,10 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::timers::{Moment, millis};
 use super::upstream::Upstream;
-use crate::downstream::End;
 use crate::frames::Frames;
 use crate::origin::{Bare, Body, Intake, OriginError, Taken};
 use crate::passing::Passing;
+use crate::stream::End;
 
 /// The origin's side of a stream that only one client gets.
 ///

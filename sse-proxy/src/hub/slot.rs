@@ -12,10 +12,10 @@ use super::io::Io;
 use super::private::Private;
 use super::timers::{Moment, millis};
 use crate::config::Route;
-use crate::downstream::{DRAIN_RETRY, End, jitter};
 use crate::http1::Framing;
 use crate::limits::Seat;
 use crate::pace::Pace;
+use crate::stream::{DRAIN_RETRY, End, jitter};
 use crate::visit::Visit;
 
 /// How far the silence before a keep-alive may be off the configured one, so that the comments of

@@ -23,8 +23,8 @@ use super::slot::{Alone, From, Newcomer, Place, Slot};
 use super::timers::{Moment, Timers};
 use super::token::{Whose, client_token, of_token};
 use crate::config::Route;
-use crate::downstream::End;
 use crate::pace::Pace;
+use crate::stream::End;
 use crate::visit::Visit;
 
 /// How many events of sockets are looked at in one go.

@@ -14,7 +14,8 @@ use sse_layer::{Decoder, Event};
 use tokio::sync::watch;
 use tokio::time::sleep;
 
-use crate::downstream::{Downstream, End};
+use crate::downstream::Downstream;
+use crate::stream::End;
 
 /// How much of an event's data is shown, in characters.
 const MOST_DATA: usize = 200;

@@ -11,10 +11,11 @@ use super::catch_ups::{CatchUps, CaughtUp};
 use super::shown::ReadAlong;
 use super::{Mux, Opened};
 use crate::client::Client;
-use crate::downstream::{Downstream, End, jitter};
+use crate::downstream::Downstream;
 use crate::hold;
 use crate::limits::Seat;
 use crate::request::Request;
+use crate::stream::{End, jitter};
 use crate::visit::Visit;
 
 /// The reconnection time of multiplexed streams.

@@ -15,7 +15,7 @@ use crate::asker::Outcome;
 use crate::client::Client;
 use crate::config::{Retry, Route};
 use crate::connection::Connection;
-use crate::downstream::{Downstream, jitter};
+use crate::downstream::Downstream;
 use crate::feeds::Feeds;
 use crate::handover::Handover;
 use crate::hub::{From, Hub, Newcomer, Private};
@@ -26,6 +26,7 @@ use crate::passing::Passing;
 use crate::plain;
 use crate::report::report_failure;
 use crate::request::{LAST_EVENT_ID, Request};
+use crate::stream::jitter;
 use crate::visit::Visit;
 
 /// Asks the origin what the client asked, as far as that has not been done with some `outcome`.

@@ -8,12 +8,13 @@ use tokio::time::Instant;
 use super::visit;
 use crate::config::Route;
 use crate::connection::Connection;
-use crate::downstream::{Downstream, End};
+use crate::downstream::Downstream;
 use crate::feeds::Feeds;
 use crate::frames::Frames;
 use crate::origin::{Intake, Response};
 use crate::passing::Passing;
 use crate::request::Request;
+use crate::stream::End;
 use crate::visit::Visit;
 
 /// One origin stream on its way to its only client, as a task.
