@@ -5,7 +5,7 @@
 use std::io;
 use std::time::Duration;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_LENGTH, EXPECT, HOST, HeaderName, TRANSFER_ENCODING, UPGRADE};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method, Version};
@@ -100,27 +100,30 @@ enum Parsed {
 }
 
 fn parse(came: &[u8]) -> Parsed {
+    // Of which the fields are parts.
+    let came = Bytes::copy_from_slice(came);
     let mut fields = [httparse::EMPTY_HEADER; MOST_FIELDS];
     let mut head = httparse::Request::new(&mut fields);
-    match head.parse(came) {
+    match head.parse(&came) {
         Ok(httparse::Status::Complete(_)) => {}
         Ok(httparse::Status::Partial) => return Parsed::Partly,
         Err(_) => return Parsed::Other,
     }
-    request(&head).map_or(Parsed::Other, |request| Parsed::Whole(Box::new(request)))
+    request(&came, &head).map_or(Parsed::Other, |request| Parsed::Whole(Box::new(request)))
 }
 
 /// The request, if it is a GET that names one host and has no body.
-fn request(head: &httparse::Request<'_, '_>) -> Option<Request> {
+fn request(came: &Bytes, head: &httparse::Request<'_, '_>) -> Option<Request> {
     let version = match head.version? {
         0 => Version::HTTP_10,
         _ => Version::HTTP_11,
     };
-    let target: PathAndQuery = head.path?.parse().ok()?;
+    let target = came.slice_ref(head.path?.as_bytes());
+    let target = PathAndQuery::from_maybe_shared(target).ok()?;
     let mut headers = HeaderMap::with_capacity(head.headers.len());
     for field in head.headers.iter() {
         let name = HeaderName::from_bytes(field.name.as_bytes()).ok()?;
-        headers.append(name, HeaderValue::from_bytes(field.value).ok()?);
+        headers.append(name, HeaderValue::from_maybe_shared(came.slice_ref(field.value)).ok()?);
     }
     let has_more = [CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE, EXPECT];
     if has_more.iter().any(|name| headers.contains_key(name)) {

@@ -3,12 +3,10 @@
 use std::io;
 
 use bytes::{Buf, Bytes, BytesMut};
-use http::header::{CONNECTION, TRANSFER_ENCODING};
-use http::{HeaderMap, StatusCode, Version};
+use http::{HeaderMap, HeaderName, HeaderValue, Version};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::connection::{Connection, Transport};
-use crate::session::head;
 
 /// The end of a chunked body.
 const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
@@ -77,26 +75,21 @@ fn hexadecimal(mut size: usize) -> ([u8; 16], usize) {
 }
 
 impl Http1 {
-    /// The head, 200 with `headers`, and the beginning of the body as they go over the wire.
-    pub(crate) fn head(
-        version: Version,
-        headers: &HeaderMap,
-        begin: &[u8],
-    ) -> pingora::Result<(Bytes, Framing)> {
-        let mut head = head(StatusCode::OK, headers)?;
+    /// The head, 200 with `headers`, and the beginning of the body as they go over the wire. There is
+    /// nothing among the headers that is for one hop alone.
+    pub(crate) fn head(version: Version, headers: &HeaderMap, begin: &[u8]) -> (Bytes, Framing) {
+        let mut out = BytesMut::with_capacity(512 + begin.len());
+        out.extend_from_slice(b"HTTP/1.1 200 OK\r\n");
+        put_fields(headers, &mut out);
         let framing = if version >= Version::HTTP_11 { Framing::Chunked } else { Framing::Close };
         if framing == Framing::Chunked {
-            head.insert_header(TRANSFER_ENCODING, "chunked")?;
+            out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
         }
         // It is true: with its stream a connection ends, in good order too. What a client sends on it
         // meanwhile is dropped, so nobody may think that a next request would be answered.
-        head.insert_header(CONNECTION, "close")?;
-        let mut out = BytesMut::with_capacity(512 + begin.len());
-        out.extend_from_slice(b"HTTP/1.1 200 OK\r\n");
-        head.header_to_h1_wire(&mut out);
-        out.extend_from_slice(b"\r\n");
+        out.extend_from_slice(b"Connection: close\r\n\r\n");
         framing.frame_to(begin, &mut out);
-        Ok((out.freeze(), framing))
+        (out.freeze(), framing)
     }
 
     /// Writes the head, 200 with `headers`, and the beginning of the body.
@@ -106,7 +99,7 @@ impl Http1 {
         headers: &HeaderMap,
         begin: &[u8],
     ) -> pingora::Result<Self> {
-        let (head, framing) = Self::head(version, headers, begin)?;
+        let (head, framing) = Self::head(version, headers, begin);
         let mut http1 = Self { connection, framing };
         let written = http1.write_all(head).await;
         written.map_err(|error| {
@@ -154,9 +147,44 @@ impl Http1 {
     }
 }
 
+/// Writes the fields of a head.
+pub(crate) fn put_fields<'f>(
+    fields: impl IntoIterator<Item = (&'f HeaderName, &'f HeaderValue)>,
+    out: &mut BytesMut,
+) {
+    for (name, value) in fields {
+        put_title_case(name, out);
+        out.extend_from_slice(b": ");
+        out.extend_from_slice(value.as_bytes());
+        out.extend_from_slice(b"\r\n");
+    }
+}
+
+/// Some old programs do not know their fields otherwise.
+fn put_title_case(name: &HeaderName, out: &mut BytesMut) {
+    let begin = out.len();
+    out.extend_from_slice(name.as_str().as_bytes());
+    let mut is_first = true;
+    for byte in out.iter_mut().skip(begin) {
+        if is_first {
+            byte.make_ascii_uppercase();
+        }
+        is_first = *byte == b'-';
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn fields_are_written_as_old_programs_know_them() {
+        let mut fields = HeaderMap::new();
+        fields.insert("last-event-id", HeaderValue::from_static("7"));
+        let mut out = BytesMut::new();
+        put_fields(&fields, &mut out);
+        assert_eq!(out, "Last-Event-Id: 7\r\n");
+    }
 
     #[test]
     fn a_chunk_says_its_size() {

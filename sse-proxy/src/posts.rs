@@ -72,7 +72,7 @@ pub(crate) async fn serve(
 async fn look_at(
     response: Response,
     feeds: &Feeds,
-    route: &Route,
+    route: &Arc<Route>,
     request: &Request,
 ) -> Result<Answer, OriginError> {
     let tell = feeds.records().odd_for(route, request);

@@ -53,9 +53,7 @@ pub(crate) struct Record {
     pub(crate) counts: Arc<RouteMetrics>,
     /// Its path, and the names of what its query has.
     pub(crate) path: String,
-    upstream: String,
-    /// The repairs that are on, for hints at those that are not.
-    repair: Repairs,
+    route: Arc<Route>,
     /// Whether it may have other readers than the one who opened it.
     shared: bool,
     /// The feed, if there is one: it knows its readers and its state.
@@ -125,14 +123,14 @@ impl Records {
     }
 
     /// Begins the record of a stream that is one client's.
-    pub(crate) fn open(&self, route: &Route, request: &Request) -> Recorded {
+    pub(crate) fn open(&self, route: &Arc<Route>, request: &Request) -> Recorded {
         self.begin(route, request, None, false)
     }
 
     /// Begins the record of a feed, which others may read too if it is shared.
     pub(crate) fn open_feed(
         &self,
-        route: &Route,
+        route: &Arc<Route>,
         request: &Request,
         feed: Feed,
         shared: bool,
@@ -142,7 +140,7 @@ impl Records {
 
     fn begin(
         &self,
-        route: &Route,
+        route: &Arc<Route>,
         request: &Request,
         feed: Option<Feed>,
         shared: bool,
@@ -150,8 +148,7 @@ impl Records {
         let record = Arc::new(Record {
             counts: self.counts(&route.name()),
             path: request.without_values(),
-            upstream: route.upstream.to_string(),
-            repair: route.repair,
+            route: Arc::clone(route),
             shared,
             feed,
             sharing: AtomicUsize::new(0),
@@ -170,7 +167,7 @@ impl Records {
     }
 
     /// What hears why the answer to a request is no stream, if it looks like one.
-    pub(crate) fn odd_for(&self, route: &Route, request: &Request) -> impl FnOnce(Oddity) {
+    pub(crate) fn odd_for(&self, route: &Arc<Route>, request: &Request) -> impl FnOnce(Oddity) {
         |oddity| self.open(route, request).odd(&oddity)
     }
 
@@ -272,13 +269,13 @@ impl Record {
         }
         let new = self.told.repairs.first(self.counts.route(), &self.path, repairs);
         if !new.is_empty() {
-            report::repaired(self.counts.route(), &self.path, &self.upstream, new);
+            report::repaired(&self.route, &self.path, new);
         }
     }
 
     /// Tells which repairs are off and would have changed something, once each.
     pub(crate) fn hint(&self, repairs: Repairs) {
-        let repairs = repairs.without(self.repair);
+        let repairs = repairs.without(self.route.repair);
         {
             let mut findings = lock(&self.findings);
             if findings.hints.contains(repairs) {
@@ -288,7 +285,7 @@ impl Record {
         }
         let new = self.told.hints.first(self.counts.route(), &self.path, repairs);
         if !new.is_empty() {
-            report::hinted(self.counts.route(), &self.path, &self.upstream, self.repair, new);
+            report::hinted(&self.route, &self.path, new);
         }
     }
 
@@ -300,7 +297,7 @@ impl Record {
                 self.failed(report::UNKNOWN_CODING);
                 let (route, decode) = (self.counts.route(), Repairs::DECODE);
                 if !self.told.hints.first(route, &self.path, decode).is_empty() {
-                    report::unknown_coding(route, &self.path, &self.upstream);
+                    report::unknown_coding(&self.route, &self.path);
                 }
             }
         }
@@ -362,7 +359,8 @@ impl Record {
             lagged: self.lagged.load(Ordering::Relaxed),
             gaps: self.gaps.load(Ordering::Relaxed),
             rate: if is_open { findings.rate } else { 0.0 },
-            set: (!findings.hints.is_empty()).then(|| report::setting(self.repair, findings.hints)),
+            set: (!findings.hints.is_empty())
+                .then(|| report::setting(self.route.repair, findings.hints)),
             findings,
         }
     }

@@ -11,19 +11,20 @@ pub(crate) fn report_failure(route: &Route, error: &OriginError) {
 }
 
 /// Tells which repairs were made to a feed.
-pub(crate) fn repaired(route: &str, path: &str, upstream: &str, made: Repairs) {
-    tracing::info!(route, path, upstream, repairs = %made, "stream repaired: {}", faults(made));
+pub(crate) fn repaired(route: &Route, path: &str, made: Repairs) {
+    let (route, upstream) = (route.name(), &route.upstream);
+    tracing::info!(route, path, %upstream, repairs = %made, "stream repaired: {}", faults(made));
 }
 
 /// Tells which repairs would mend a feed if they were on.
-pub(crate) fn hinted(route: &str, path: &str, upstream: &str, on: Repairs, hints: Repairs) {
+pub(crate) fn hinted(route: &Route, path: &str, hints: Repairs) {
     tracing::warn!(
-        route,
+        route = route.name(),
         path,
-        upstream,
+        upstream = %route.upstream,
         "the stream looks broken: {}; repair = {} would mend it",
         faults(hints),
-        setting(on, hints)
+        setting(route.repair, hints)
     );
 }
 
@@ -31,8 +32,9 @@ pub(crate) fn hinted(route: &str, path: &str, upstream: &str, on: Repairs, hints
 pub(crate) const UNKNOWN_CODING: &str = "its content coding cannot be undone here";
 
 /// Tells that a stream is passed on unread: nothing of it is mended, kept or shared.
-pub(crate) fn unknown_coding(route: &str, path: &str, upstream: &str) {
-    tracing::warn!(route, path, upstream, "a stream is passed on as it is: {UNKNOWN_CODING}");
+pub(crate) fn unknown_coding(route: &Route, path: &str) {
+    let (route, upstream) = (route.name(), &route.upstream);
+    tracing::warn!(route, path, %upstream, "a stream is passed on as it is: {UNKNOWN_CODING}");
 }
 
 /// What to set so that these repairs are made besides those that are on.

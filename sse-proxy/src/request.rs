@@ -15,6 +15,8 @@ use crate::config::{Route, ShareBy, without_port};
 /// The header in which a client says which event it had last.
 pub(crate) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
+const EVENT_STREAM: &[u8] = b"text/event-stream";
+
 /// The header in which a client of MCP says whose session it is.
 const MCP_SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
 
@@ -58,11 +60,8 @@ impl Request {
     /// Whether the client asked for events, as every browser's `EventSource` does.
     pub(crate) fn wants_events(&self) -> bool {
         self.headers.get_all(ACCEPT).iter().any(|accept| {
-            accept
-                .as_bytes()
-                .to_ascii_lowercase()
-                .windows(17)
-                .any(|part| part == b"text/event-stream")
+            let mut parts = accept.as_bytes().windows(EVENT_STREAM.len());
+            parts.any(|part| part.eq_ignore_ascii_case(EVENT_STREAM))
         })
     }
 
@@ -148,8 +147,8 @@ impl Request {
         for part in &route.share_by {
             match part {
                 ShareBy::Header(name) => {
-                    for value in self.headers.get_all(name) {
-                        headers.append(name, value.clone());
+                    for value in self.headers.get_all(name).iter().filter_map(copied) {
+                        headers.append(name, value);
                     }
                 }
                 ShareBy::Cookie(name) => {
@@ -162,8 +161,8 @@ impl Request {
                 ShareBy::Query => {}
             }
         }
-        if let Some(origin) = self.headers.get(ORIGIN) {
-            headers.insert(ORIGIN, origin.clone());
+        if let Some(origin) = self.headers.get(ORIGIN).and_then(copied) {
+            headers.insert(ORIGIN, origin);
         }
         let accept = if self.wants_events() { "text/event-stream" } else { "*/*" };
         headers.insert(ACCEPT, HeaderValue::from_static(accept));
@@ -186,6 +185,11 @@ impl Request {
             .filter_map(|pair| pair.trim().split_once('='))
             .find_map(|(name, value)| (name == wanted).then_some(value))
     }
+}
+
+/// A value for who keeps it for long: it may be a part of all that the client has sent.
+fn copied(value: &HeaderValue) -> Option<HeaderValue> {
+    HeaderValue::from_bytes(value.as_bytes()).ok()
 }
 
 /// The host that the client named: in the request line (HTTP/2), or in the `Host` field.

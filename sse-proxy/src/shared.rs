@@ -137,7 +137,7 @@ pub(crate) fn begin_at_once(
     let subscriber = Subscriber { feeds, route, request, joined, last_event_id };
     let begin = subscriber.begin(headers);
     let version = subscriber.request.version;
-    let (head, framing) = Http1::head(version, &begin.headers, &begin.body).ok()?;
+    let (head, framing) = Http1::head(version, &begin.headers, &begin.body);
     let visit = subscriber.visit();
     let Subscriber { route, joined, .. } = subscriber;
     let from = From::Feed { feed: joined.feed, pace: joined.pace, reader };

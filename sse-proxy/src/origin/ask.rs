@@ -1,5 +1,8 @@
 //! [`Ask`]: a request as an origin gets it.
 
+use std::borrow::Cow;
+
+use bytes::{Bytes, BytesMut};
 use http::header::{
     ACCEPT_ENCODING, CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderValue, TE, TRANSFER_ENCODING,
     UPGRADE,
@@ -8,12 +11,16 @@ use http::uri::{PathAndQuery, Scheme};
 use http::{HeaderMap, Method, StatusCode, Uri};
 use tokio::sync::mpsc;
 
-use super::interims::{Interim, Interims};
+use super::interims::Interim;
 use super::upload::Upload;
 use super::{Forward, OriginError, add_forwarded, copy_end_to_end};
 use crate::config::{Route, Upstream};
+use crate::http1::put_fields;
 use crate::request::{LAST_EVENT_ID, Request};
 use crate::router::upstream_path;
+
+/// The room that a request's head is first given: most fit.
+const FIRST_ROOM: usize = 1024;
 
 /// A request as an origin gets it, but for its body.
 pub(crate) struct Ask<'a> {
@@ -22,7 +29,8 @@ pub(crate) struct Ask<'a> {
     headers: HeaderMap,
     /// What the connection is to become.
     pub(super) upgrade: Option<HeaderValue>,
-    pub(super) interims: Interims,
+    /// Who is told of informational answers.
+    pub(super) interims: Option<mpsc::Sender<Interim>>,
     /// Whether a stream of events is asked for, which its connection is not used after.
     pub(super) is_for_stream: bool,
 }
@@ -49,8 +57,7 @@ impl<'a> Ask<'a> {
             version: request.version,
         };
         add_forwarded(&mut headers, &from);
-        let interims = Interims::new(None);
-        Self { method, request, headers, upgrade: None, interims, is_for_stream: false }
+        Self { method, request, headers, upgrade: None, interims: None, is_for_stream: false }
     }
 
     /// A GET of ours for the client, who may get a stream of events.
@@ -79,7 +86,7 @@ impl<'a> Ask<'a> {
 
     /// Has informational answers told.
     pub(crate) fn interim(mut self, told: mpsc::Sender<Interim>) -> Self {
-        self.interims = Interims::new(Some(told));
+        self.interims = Some(told);
         self
     }
 
@@ -103,12 +110,8 @@ impl<'a> Ask<'a> {
         let mut request = http::Request::new(body);
         *request.method_mut() = self.method.clone();
         *request.uri_mut() = Uri::from(self.target(route, upstream)?);
-        // A client of HTTP/1.0 need not name a host, but we must.
-        let host = match self.request.authority.as_str() {
-            "" => upstream.authority(),
-            named => named.to_owned(),
-        };
-        headers.insert(HOST, HeaderValue::from_str(&host).map_err(unspeakable)?);
+        let host = HeaderValue::from_str(&self.host(upstream));
+        headers.insert(HOST, host.map_err(unspeakable)?);
         if headers.contains_key(TE) {
             headers.insert(CONNECTION, HeaderValue::from_static("te"));
         }
@@ -117,8 +120,20 @@ impl<'a> Ask<'a> {
             headers.insert(UPGRADE, protocol.clone());
         }
         *request.headers_mut() = headers;
-        self.interims.hear(&mut request);
         Ok(request)
+    }
+
+    /// The request for a stream, as it goes over a connection of HTTP/1 that is for that alone.
+    pub(super) fn written(&self, route: &Route, upstream: &Upstream) -> Result<Bytes, OriginError> {
+        let (target, host) = (self.target(route, upstream)?, self.host(upstream));
+        let mut out = BytesMut::with_capacity(FIRST_ROOM);
+        let method = self.method.as_str();
+        for part in [method, " ", target.as_str(), " HTTP/1.1\r\nHost: ", &host, "\r\n"] {
+            out.extend_from_slice(part.as_bytes());
+        }
+        put_fields(self.headers.iter().filter(|(name, _)| **name != HOST), &mut out);
+        out.extend_from_slice(b"\r\n");
+        Ok(out.freeze())
     }
 
     /// The request for HTTP/2.
@@ -131,23 +146,29 @@ impl<'a> Ask<'a> {
     ) -> Result<http::Request<Upload>, OriginError> {
         let mut request = http::Request::new(body);
         *request.method_mut() = self.method.clone();
-        let authority = match self.request.authority.as_str() {
-            "" => upstream.authority(),
-            named => named.to_owned(),
-        };
         let uri = Uri::builder()
             .scheme(if is_tls { Scheme::HTTPS } else { Scheme::HTTP })
-            .authority(authority)
+            .authority(self.host(upstream).as_ref())
             .path_and_query(self.target(route, upstream)?);
         *request.uri_mut() = uri.build().map_err(unspeakable)?;
         let mut headers = self.headers.clone();
         headers.remove(HOST);
-        if headers.remove(EXPECT).is_some() {
+        if headers.remove(EXPECT).is_some()
+            && let Some(told) = &self.interims
+        {
             // Informational answers are not heard over HTTP/2, and the client waits for this one.
-            self.interims.tell(StatusCode::CONTINUE);
+            let _ = told.try_send((StatusCode::CONTINUE, HeaderMap::new()));
         }
         *request.headers_mut() = headers;
         Ok(request)
+    }
+
+    /// A client of HTTP/1.0 need not name a host, but we must.
+    fn host(&self, upstream: &Upstream) -> Cow<'_, str> {
+        match self.request.authority.as_str() {
+            "" => upstream.authority().into(),
+            named => named.into(),
+        }
     }
 
     fn target(&self, route: &Route, upstream: &Upstream) -> Result<PathAndQuery, OriginError> {

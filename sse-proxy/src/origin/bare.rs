@@ -8,22 +8,17 @@ use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::task::{Poll, ready};
 
-use bytes::{Bytes, BytesMut};
-use http::header::HeaderName;
-use http::{Request, Response};
+use bytes::Bytes;
+use http::Response;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadBuf};
 
 use super::OriginError;
 use super::body::Body;
 use super::heads::Heads;
-use super::upload::Upload;
 use super::wire::Wire;
 
 /// How much is read at once.
 const PIECE: usize = 16 << 10;
-
-/// The room that a request's head is first given: most fit.
-const FIRST_ROOM: usize = 1024;
 
 /// A connection on which an answer has begun.
 pub(crate) struct Bare {
@@ -34,13 +29,11 @@ pub(crate) struct Bare {
 }
 
 impl Bare {
-    /// Sends a request without a body, and returns when the head of the answer has come.
-    pub(super) async fn ask(
-        mut wire: Wire,
-        request: &Request<Upload>,
-    ) -> Result<Response<Self>, OriginError> {
+    /// Sends a request without a body, as it goes over the wire, and returns when the head of the
+    /// answer has come.
+    pub(super) async fn ask(mut wire: Wire, request: &[u8]) -> Result<Response<Self>, OriginError> {
         let broken = |error: std::io::Error| OriginError::broken(&error);
-        wire.write_all(&written(request)).await.map_err(broken)?;
+        wire.write_all(request).await.map_err(broken)?;
         wire.flush().await.map_err(broken)?;
         let mut heads = Heads::default();
         loop {
@@ -82,46 +75,5 @@ impl Bare {
             Poll::Ready(Ok(Bytes::copy_from_slice(room.filled())))
         })
         .await
-    }
-}
-
-/// A request's head as it goes over the wire.
-pub(super) fn written(request: &Request<Upload>) -> BytesMut {
-    let mut out = BytesMut::with_capacity(FIRST_ROOM);
-    let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
-    for part in [request.method().as_str(), " ", target, " HTTP/1.1\r\n"] {
-        out.extend_from_slice(part.as_bytes());
-    }
-    for (name, value) in request.headers() {
-        put_title_case(name, &mut out);
-        out.extend_from_slice(b": ");
-        out.extend_from_slice(value.as_bytes());
-        out.extend_from_slice(b"\r\n");
-    }
-    out.extend_from_slice(b"\r\n");
-    out
-}
-
-/// Some old servers do not know their fields otherwise.
-fn put_title_case(name: &HeaderName, out: &mut BytesMut) {
-    let mut is_first = true;
-    for byte in name.as_str().bytes() {
-        out.extend_from_slice(&[if is_first { byte.to_ascii_uppercase() } else { byte }]);
-        is_first = byte == b'-';
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use http::HeaderValue;
-
-    use super::*;
-
-    #[test]
-    fn a_request_is_written_with_fields_that_old_servers_know() {
-        let mut request = Request::new(Upload::none());
-        *request.uri_mut() = "/a?b=1".parse().unwrap();
-        request.headers_mut().insert("last-event-id", HeaderValue::from_static("7"));
-        assert_eq!(written(&request), "GET /a?b=1 HTTP/1.1\r\nLast-Event-Id: 7\r\n\r\n");
     }
 }

@@ -25,6 +25,8 @@ const PROBE_AFTER: Duration = Duration::from_secs(30);
 /// Makes connections to one upstream.
 pub(super) struct Dialer {
     target: Target,
+    /// Where HTTP/1 is spoken without TLS, if no name has to be looked up to know.
+    address: Option<SocketAddr>,
     tls: Option<Verifying>,
     speaks_http2: bool,
     /// For connecting, TLS included.
@@ -43,14 +45,15 @@ impl Dialer {
         tls: &UpstreamTls,
         timeout: Option<Duration>,
     ) -> Result<Self, StartError> {
-        let (target, tls) = match &upstream.place {
-            Place::Unix(socket) => (Target::Unix(socket.clone().into()), None),
+        let (target, tls, address) = match &upstream.place {
+            Place::Unix(socket) => (Target::Unix(socket.clone().into()), None, None),
             Place::Tcp { host, port } => {
                 let connector = connector(GaiResolver::new(), timeout);
                 let authority = match host.contains(':') {
                     true => format!("[{host}]:{port}"),
                     false => format!("{host}:{port}"),
                 };
+                let address = authority.parse().ok();
                 let uri = Uri::builder().scheme("http").authority(authority).path_and_query("/");
                 let uri = uri.build().map_err(|error| {
                     StartError::new(&format!("{upstream} cannot be connected to"), &error)
@@ -58,10 +61,12 @@ impl Dialer {
                 let tls = (upstream.protocol == Protocol::Https)
                     .then(|| Verifying::new(host, tls))
                     .transpose()?;
-                (Target::Tcp(Box::new(connector), uri), tls)
+                (Target::Tcp(Box::new(connector), uri), tls, address)
             }
         };
-        Ok(Self { target, tls, speaks_http2: upstream.protocol == Protocol::H2c, timeout })
+        let address = address.filter(|_| upstream.protocol == Protocol::Http);
+        let speaks_http2 = upstream.protocol == Protocol::H2c;
+        Ok(Self { target, address, tls, speaks_http2, timeout })
     }
 
     /// How TLS is spoken, if it is.
@@ -70,10 +75,8 @@ impl Dialer {
     }
 
     /// Where HTTP/1 is spoken without TLS, if no name has to be looked up to know.
-    pub(super) fn address(&self) -> Option<SocketAddr> {
-        let Target::Tcp(_, uri) = &self.target else { return None };
-        let is_bare = self.tls.is_none() && !self.speaks_http2;
-        is_bare.then(|| uri.authority()?.as_str().parse().ok()).flatten()
+    pub(super) const fn address(&self) -> Option<SocketAddr> {
+        self.address
     }
 
     /// Whether it is known beforehand that HTTP/2 is spoken.

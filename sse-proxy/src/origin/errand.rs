@@ -66,7 +66,7 @@ impl Errand {
     ) -> Result<Response, OriginError> {
         let answer = self.heads.into_bare(head, Wire::Apart(tcp))?;
         let answer = Response::bare(answer, origins::nonzero(route.timeouts.idle));
-        Ok(answer.holding(self.room).given(route, &self.member, request))
+        Ok(answer.holding(self.room).given(route, self.member, request))
     }
 
     /// No connection came about in time.

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use bytes::Bytes;
 use http::header::{
     CONNECTION, CONTENT_LENGTH, FORWARDED, HOST, HeaderName, HeaderValue, TE, TRAILER,
     TRANSFER_ENCODING, UPGRADE, VIA,
@@ -13,7 +14,7 @@ const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host")
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
 /// Fields that are for the next hop alone, whatever `Connection` says.
-const HOP_BY_HOP: [HeaderName; 8] = [
+static HOP_BY_HOP: [HeaderName; 8] = [
     CONNECTION,
     HeaderName::from_static("keep-alive"),
     HeaderName::from_static("proxy-connection"),
@@ -23,6 +24,9 @@ const HOP_BY_HOP: [HeaderName; 8] = [
     TRANSFER_ENCODING,
     UPGRADE,
 ];
+
+/// How many fields are added to a message at the most.
+const MOST_ADDED: usize = 5;
 
 /// Whose request it is that is passed on.
 #[derive(Debug)]
@@ -34,8 +38,9 @@ pub(crate) struct Forward<'a> {
     pub(crate) version: Version,
 }
 
-/// Removes what is for this hop alone, the fields that `Connection` names among them.
-fn remove_hop_by_hop(headers: &mut HeaderMap) {
+/// The fields that are for whoever is at the other end: without what is for this hop alone, the fields
+/// that `Connection` names among it.
+pub(crate) fn copy_end_to_end(headers: &HeaderMap) -> HeaderMap {
     let named: Vec<HeaderName> = headers
         .get_all(CONNECTION)
         .iter()
@@ -43,15 +48,13 @@ fn remove_hop_by_hop(headers: &mut HeaderMap) {
         .flat_map(|value| value.split(','))
         .filter_map(|name| name.trim().parse().ok())
         .collect();
-    for name in named.iter().chain(&HOP_BY_HOP) {
-        headers.remove(name);
+    let room = headers.len() + MOST_ADDED;
+    let mut copy = HeaderMap::try_with_capacity(room).unwrap_or_default();
+    for (name, value) in headers {
+        if !HOP_BY_HOP.contains(name) && !named.contains(name) {
+            copy.append(name, value.clone());
+        }
     }
-}
-
-/// The fields that are for whoever is at the other end.
-pub(crate) fn copy_end_to_end(headers: &HeaderMap) -> HeaderMap {
-    let mut copy = headers.clone();
-    remove_hop_by_hop(&mut copy);
     copy
 }
 
@@ -69,24 +72,26 @@ pub(crate) fn copy_trailers(trailers: &HeaderMap) -> HeaderMap {
 pub(crate) fn add_forwarded(headers: &mut HeaderMap, from: &Forward<'_>) {
     let scheme = if from.tls { "https" } else { "http" };
     let host = from.authority;
-    let mut forwarded = format!("proto={scheme}");
+    let client = from.client.map(|client| client.to_string());
+    let mut forwarded = String::with_capacity(64);
+    forwarded.extend(["proto=", scheme]);
     if !host.is_empty() && !host.contains(['"', '\\']) {
-        forwarded.push_str(&format!(";host=\"{host}\""));
+        forwarded.extend([";host=\"", host, "\""]);
     }
-    match from.client {
-        Some(IpAddr::V6(client)) => forwarded.push_str(&format!(";for=\"[{client}]\"")),
-        Some(IpAddr::V4(client)) => forwarded.push_str(&format!(";for={client}")),
-        None => {}
+    match (from.client, &client) {
+        (Some(IpAddr::V6(_)), Some(client)) => forwarded.extend([";for=\"[", client, "]\""]),
+        (_, Some(client)) => forwarded.extend([";for=", client]),
+        (_, None) => {}
     }
-    append(headers, &FORWARDED, &forwarded);
-    if let Some(client) = from.client {
-        append(headers, &X_FORWARDED_FOR, &client.to_string());
+    append(headers, FORWARDED, forwarded);
+    if let Some(client) = client {
+        append(headers, X_FORWARDED_FOR, client);
     }
-    set_if_absent(headers, &X_FORWARDED_PROTO, scheme);
+    set_if_absent(headers, X_FORWARDED_PROTO, scheme);
     if !host.is_empty() {
-        set_if_absent(headers, &X_FORWARDED_HOST, host);
+        set_if_absent(headers, X_FORWARDED_HOST, host.to_owned());
     }
-    append(headers, &VIA, via(from.version));
+    append(headers, VIA, via(from.version));
 }
 
 /// Our own entry in `Via`.
@@ -98,17 +103,23 @@ pub(crate) fn via(version: Version) -> &'static str {
     }
 }
 
-fn append(headers: &mut HeaderMap, name: &HeaderName, entry: &str) {
-    let before = headers.get_all(name).iter().map(HeaderValue::as_bytes);
-    let list = before.chain([entry.as_bytes()]).collect::<Vec<_>>().join(&b", "[..]);
-    if let Ok(value) = HeaderValue::from_bytes(&list) {
+/// Puts an entry behind those of a list.
+fn append(headers: &mut HeaderMap, name: HeaderName, entry: impl Into<Bytes>) {
+    let entry = entry.into();
+    let mut list = Vec::new();
+    for before in headers.get_all(&name) {
+        list.extend_from_slice(before.as_bytes());
+        list.extend_from_slice(b", ");
+    }
+    let list = if list.is_empty() { entry } else { [&list[..], &entry].concat().into() };
+    if let Ok(value) = HeaderValue::from_maybe_shared(list) {
         headers.insert(name, value);
     }
 }
 
-fn set_if_absent(headers: &mut HeaderMap, name: &HeaderName, value: &str) {
-    if !headers.contains_key(name)
-        && let Ok(value) = HeaderValue::from_str(value)
+fn set_if_absent(headers: &mut HeaderMap, name: HeaderName, value: impl Into<Bytes>) {
+    if !headers.contains_key(&name)
+        && let Ok(value) = HeaderValue::from_maybe_shared(value.into())
     {
         headers.insert(name, value);
     }

@@ -17,7 +17,7 @@ use super::dial::Dialer;
 use super::health::Checks;
 use super::pool::Pool;
 use super::probe::Probe;
-use crate::config::{Route, Upstream};
+use crate::config::{PathPattern, Route, Upstream};
 use crate::start::StartError;
 
 /// How many turns the balancer is given to come to somebody who has not been tried: others ask it
@@ -36,6 +36,8 @@ pub(super) struct Group {
 
 /// One of the origins.
 pub(super) struct Member {
+    /// The route's path, for the log.
+    pub(super) route: PathPattern,
     pub(super) upstream: Upstream,
     pub(super) pool: Arc<Pool>,
 }
@@ -47,7 +49,8 @@ impl Group {
         let connect = (!connect.is_zero()).then_some(connect);
         let member = |upstream: &Upstream| {
             let dialer = Dialer::new(upstream, &route.upstream_tls, connect)?;
-            Ok(Arc::new(Member { upstream: upstream.clone(), pool: Arc::new(Pool::new(dialer)) }))
+            let (route, upstream) = (route.path.clone(), upstream.clone());
+            Ok(Arc::new(Member { route, upstream, pool: Arc::new(Pool::new(dialer)) }))
         };
         let members = route.upstream.iter().map(member).collect::<Result<Vec<_>, StartError>>()?;
         let backends: BTreeSet<_> =

@@ -1,6 +1,6 @@
 //! [`Heads`]: what an origin says over HTTP/1 before the body of its answer, without I/O.
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 use http::header::HeaderName;
 use http::{HeaderValue, Response, StatusCode, Version};
 
@@ -30,8 +30,13 @@ impl Heads {
 
     /// The head that counts, if it has come whole.
     pub(super) fn next(&mut self) -> Result<Option<Response<()>>, OriginError> {
-        while let Some((length, answer)) = parse(&self.came)? {
-            self.came.advance(length);
+        loop {
+            let came = std::mem::take(&mut self.came).freeze();
+            let Some((length, answer)) = parse(&came)? else {
+                self.came = came.into();
+                break;
+            };
+            self.came = came.get(length..).unwrap_or_default().into();
             if !answer.status().is_informational() {
                 return Ok(Some(answer));
             }
@@ -67,8 +72,8 @@ impl Heads {
     }
 }
 
-/// The head of an answer and its length, if it has come whole.
-fn parse(came: &[u8]) -> Result<Option<(usize, Response<()>)>, OriginError> {
+/// The head of an answer and its length, if it has come whole. Its fields are no copies.
+fn parse(came: &Bytes) -> Result<Option<(usize, Response<()>)>, OriginError> {
     let broken = |error: httparse::Error| OriginError::broken(&error);
     let mut fields = [httparse::EMPTY_HEADER; HEAD_FIELDS];
     let mut head = httparse::Response::new(&mut fields);
@@ -82,6 +87,7 @@ fn parse(came: &[u8]) -> Result<Option<(usize, Response<()>)>, OriginError> {
         return Ok(None);
     };
     let mut answer = Response::new(());
+    answer.headers_mut().reserve(head.headers.len());
     let status = StatusCode::from_u16(head.code.unwrap_or_default());
     *answer.status_mut() = status.map_err(|error| OriginError::broken(&error))?;
     *answer.version_mut() =
@@ -89,16 +95,19 @@ fn parse(came: &[u8]) -> Result<Option<(usize, Response<()>)>, OriginError> {
     for field in head.headers.iter() {
         let name = HeaderName::from_bytes(field.name.as_bytes());
         let name = name.map_err(|error| OriginError::broken(&error))?;
-        let value = HeaderValue::from_bytes(&unfolded(field.value));
+        let value = HeaderValue::from_maybe_shared(unfolded(came.slice_ref(field.value)));
         answer.headers_mut().append(name, value.map_err(|error| OriginError::broken(&error))?);
     }
     Ok(Some((length, answer)))
 }
 
 /// The value of a field that may go on in a second line.
-fn unfolded(value: &[u8]) -> Vec<u8> {
+fn unfolded(value: Bytes) -> Bytes {
+    if !value.contains(&b'\n') {
+        return value;
+    }
     let lines: Vec<_> = value.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii).collect();
-    lines.join(&b' ')
+    lines.join(&b' ').into()
 }
 
 #[cfg(test)]
@@ -109,12 +118,14 @@ mod tests {
     fn an_answers_head_is_read_as_browsers_read_it() {
         let head = "HTTP/1.1 200 \r\nContent-Type : text/event-stream\r\nX: a\r\n b\r\n\r\ndata";
         for end in 0..head.len() - 4 {
-            assert!(parse(&head.as_bytes()[..end]).unwrap().is_none(), "{end}");
+            assert!(parse(&head[..end].into()).unwrap().is_none(), "{end}");
         }
-        let (length, answer) = parse(head.as_bytes()).unwrap().unwrap();
+        let (length, answer) = parse(&head.into()).unwrap().unwrap();
         assert_eq!(&head[length..], "data");
         assert_eq!(answer.headers()["content-type"], "text/event-stream");
         assert_eq!(answer.headers()["x"], "a b");
-        assert!(parse(b"HTTP/1.1 abc\r\n\r\n").is_err() && parse(b"SSH-2.0-x\r\n\r\n").is_err());
+        for wrong in ["HTTP/1.1 abc\r\n\r\n", "SSH-2.0-x\r\n\r\n"] {
+            assert!(parse(&wrong.into()).is_err(), "{wrong}");
+        }
     }
 }

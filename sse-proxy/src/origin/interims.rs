@@ -16,7 +16,6 @@ pub(crate) type Interim = (StatusCode, HeaderMap);
 pub(super) const MOST: usize = 100;
 
 /// Informational answers to one request: told to whom they concern, and no more than anybody needs.
-#[derive(Clone)]
 pub(super) struct Interims(Arc<Shared>);
 
 struct Shared {
@@ -32,9 +31,9 @@ impl Interims {
     }
 
     /// Hears those that an origin answers to this request over HTTP/1.
-    pub(super) fn hear(&self, request: &mut http::Request<Upload>) {
-        let Self(shared) = self.clone();
-        hyper::ext::on_informational(request, move |answer| {
+    pub(super) fn hear(&self, mut request: http::Request<Upload>) -> http::Request<Upload> {
+        let shared = Arc::clone(&self.0);
+        hyper::ext::on_informational(&mut request, move |answer| {
             if shared.came.fetch_add(1, Ordering::Relaxed) == MOST {
                 shared.too_many.notify_one();
             }
@@ -43,13 +42,7 @@ impl Interims {
                 let _ = told.try_send((answer.status(), answer.headers().clone()));
             }
         });
-    }
-
-    /// Tells what the origin need not be asked for.
-    pub(super) fn tell(&self, status: StatusCode) {
-        if let Some(told) = &self.0.told {
-            let _ = told.try_send((status, HeaderMap::new()));
-        }
+        request
     }
 
     /// Resolves when there are so many that no answer is to be expected.

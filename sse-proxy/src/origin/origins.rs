@@ -11,11 +11,12 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::OriginError;
 use super::ask::Ask;
-use super::bare::{Bare, written};
+use super::bare::Bare;
 use super::body::is_chunked;
 use super::errand::{Errand, Unreached};
 use super::group::{Group, Member};
 use super::heads::Heads;
+use super::interims::Interims;
 use super::pool::{Connection, Unsent};
 use super::probe::Probe;
 use super::response::{Lease, Response};
@@ -113,10 +114,9 @@ impl Origins {
         let ask = Ask::events(request, b"");
         let room = group.room().ok()?;
         let member = group.next(&[])?;
-        let request = ask.http1(route, &member.upstream, Upload::none()).ok()?;
         Some(Errand {
             address: member.pool.dialer().address()?,
-            request: written(&request).freeze(),
+            request: ask.written(route, &member.upstream).ok()?,
             heads: Heads::default(),
             member: Arc::clone(member),
             room,
@@ -170,7 +170,7 @@ impl Origins {
                         }
                         connection => exchange(route, member, connection, is_used, ask, body).await,
                     };
-                    return Ok(answer?.holding(room).given(route, member, ask.request));
+                    return Ok(answer?.holding(room).given(route, Arc::clone(member), ask.request));
                 }
                 Err(error) => failure = Some(error),
             }
@@ -212,7 +212,7 @@ async fn exchange_bare(
     wire: Wire,
     ask: &Ask<'_>,
 ) -> Result<Response, OriginError> {
-    let request = ask.http1(route, &member.upstream, Upload::none())?;
+    let request = ask.written(route, &member.upstream)?;
     let answer = Bare::ask(wire, &request);
     let answer = match nonzero(route.timeouts.first_byte) {
         Some(limit) => timeout(limit, answer).await.map_err(|_| OriginError::Silent)?,
@@ -236,17 +236,18 @@ async fn exchange(
     connection = connection.ready().await?;
     let (progress, has_no_body) = (body.progress(), body.is_none());
     let first_byte = nonzero(route.timeouts.first_byte);
+    let interims = Interims::new(ask.interims.clone());
     let mut body = Some(body);
     loop {
         let upload = body.take().unwrap_or_else(Upload::none);
         let request = match connection.is_http2() {
-            false => ask.http1(route, &member.upstream, upload)?,
+            false => interims.hear(ask.http1(route, &member.upstream, upload)?),
             true => ask.http2(route, &member.upstream, member.pool.is_tls(), upload)?,
         };
         progress.made();
         let answer = tokio::select! {
             biased;
-            error = ask.interims.too_many() => return Err(error),
+            error = interims.too_many() => return Err(error),
             answer = answered(connection.send(request), first_byte, &progress) => answer?,
         };
         match answer {

@@ -17,7 +17,7 @@ use super::OriginError;
 use super::bare::Bare;
 use super::group::Member;
 use super::pool::{Connection, Http1, Pool, Slot};
-use crate::config::{PathPattern, Route};
+use crate::config::Route;
 use crate::cors;
 use crate::request::Request;
 
@@ -40,8 +40,8 @@ pub(crate) struct Response {
     lease: Option<Lease>,
     /// Room among the requests of its route.
     room: Option<OwnedSemaphorePermit>,
-    /// The route and the origin, for the log.
-    from: Option<Box<(PathPattern, Arc<Member>)>>,
+    /// Whose it is, for the log.
+    from: Option<Arc<Member>>,
 }
 
 /// Where the body comes from.
@@ -136,8 +136,8 @@ impl Response {
     }
 
     /// The answer as it is given to who sent `request`, which knows whose it is.
-    pub(super) fn given(mut self, route: &Route, member: &Arc<Member>, request: &Request) -> Self {
-        self.from = Some(Box::new((route.path.clone(), Arc::clone(member))));
+    pub(super) fn given(mut self, route: &Route, member: Arc<Member>, request: &Request) -> Self {
+        self.from = Some(member);
         cors::decide(route, request, &mut self.headers);
         self
     }
@@ -157,8 +157,8 @@ impl Response {
 
     /// Tells that it broke off, where it is no stream: what is one has a record for that.
     pub(crate) fn report(&self, error: &OriginError) {
-        if let Some((route, member)) = self.from.as_deref() {
-            tracing::warn!(%route, upstream = %member.upstream, %error, "answer broke off");
+        if let Some(Member { route, upstream, .. }) = self.from.as_deref() {
+            tracing::warn!(%route, %upstream, %error, "answer broke off");
         }
     }
 

@@ -39,7 +39,7 @@ pub(crate) fn open(
     let plain = Answer::plain(&mut response, route, request);
     let opened = plain.and_then(|head| {
         let begin = begin(route, request);
-        let opened = Http1::head(request.version, head.headers(), &begin).ok()?;
+        let opened = Http1::head(request.version, head.headers(), &begin);
         Some((head, opened, response.take_bare()?))
     });
     let Some((mut stream_head, (head, framing), taken)) = opened else {

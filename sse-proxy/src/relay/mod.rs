@@ -34,7 +34,7 @@ use crate::visit::Visit;
 async fn ask(
     client: &mut Client,
     feeds: &Feeds,
-    route: &Route,
+    route: &Arc<Route>,
     request: &Request,
     outcome: Option<Outcome>,
 ) -> Option<Result<Answer, OriginError>> {
