@@ -90,14 +90,15 @@ impl Writer {
                 let frames = private.take();
                 let events = frames.events();
                 let frames = frames.into_bytes();
+                let size = frames.len();
                 let is_last = private.end == Some(End::OriginEnded)
                     && !std::mem::replace(&mut private.is_over, true);
-                if !frames.is_empty() || is_last {
+                if size > 0 || is_last {
                     let framed = &mut self.framed;
-                    let rest = write(&mut slot.io, slot.framing, frames.clone(), is_last, framed);
+                    let rest = write(&mut slot.io, slot.framing, frames, is_last, framed);
                     let Ok(rest) = rest else { break Next::End(End::Left) };
-                    let came = (!frames.is_empty()).then_some(self.woken);
-                    slot.visit.wrote(events, frames.len(), came);
+                    let came = (size > 0).then_some(self.woken);
+                    slot.visit.wrote(events, size, came);
                     slot.quiet_since = self.now;
                     if !rest.is_empty() {
                         private.rest = rest;
