@@ -18,6 +18,8 @@ mod forward;
 mod hardening;
 mod hold;
 mod hold_outage;
+mod http2;
+mod http2_attacks;
 mod legacy;
 mod lifecycle;
 mod mux;

@@ -30,6 +30,10 @@ use crate::request::Request;
 use crate::session::{respond, take};
 use crate::{cors, plain, posts, relay, shared, tunnel};
 
+/// How much is kept for a stream of HTTP/2 that its connection cannot send for now, whatever its
+/// window: what a client that does not read can cost.
+const KEPT: usize = 64 << 10;
+
 /// Sends every request of a listener where it belongs.
 pub(crate) struct Front {
     places: Places,
@@ -45,7 +49,7 @@ enum Place {
 impl Front {
     pub(crate) fn new(places: Places, max_concurrent_streams: u32) -> Arc<Self> {
         let mut http2 = default_h2_options();
-        http2.max_concurrent_streams(max_concurrent_streams);
+        http2.max_concurrent_streams(max_concurrent_streams).max_send_buffer_size(KEPT);
         Arc::new(Self { places, http2 })
     }
 

@@ -116,7 +116,8 @@ impl Writer {
         self.mailbox.take_lines(&mut due);
         for number in due.drain(..) {
             let Some(line) = self.lines.get_mut(number) else { continue };
-            line.due.is_told.store(false, Ordering::Release);
+            // Sees what was done by whoever found it told already.
+            line.due.is_told.swap(false, Ordering::AcqRel);
             // A panic is a bug, but none of the other connections'.
             let ended = catch_unwind(AssertUnwindSafe(|| line.run()));
             if ended.unwrap_or(true) {

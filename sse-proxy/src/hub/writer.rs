@@ -221,6 +221,10 @@ impl Writer {
             io.register(registry, &self.mailbox, slot)
         };
         if let Err(error) = watched {
+            if error.kind() == io::ErrorKind::BrokenPipe {
+                // The reader of a stream of HTTP/2 has left meanwhile.
+                return;
+            }
             return tracing::warn!(%error, "a reader's socket cannot be watched");
         }
         let (group, place) = match from {
