@@ -48,8 +48,13 @@ impl Strict {
     }
 
     async fn open(&mut self, path: &str) -> Body {
+        self.resume(path, "").await
+    }
+
+    async fn resume(&mut self, path: &str, last_event_id: &str) -> Body {
         let ask = Request::get(format!("https://{HOST_NAME}{path}"))
             .header("accept", "text/event-stream")
+            .header("last-event-id", last_event_id)
             .body(())
             .expect("a request");
         let (answer, _) = self.send.send_request(ask, true).expect("a stream");
@@ -338,6 +343,28 @@ async fn a_reader_of_a_shared_feed_whose_window_stays_closed_is_ended() {
     has_metric(&admin, "sse_closed_total{reason=\"lagged\"} 1").await;
     has_metric(&admin, "sse_readers 1").await;
     assert_eq!(slow.rest().await, Err(Some(Reason::CANCEL)));
+}
+
+#[tokio::test]
+async fn a_reader_that_lags_while_it_catches_up_is_ended_as_soon_as_it_does() {
+    let origin = Origin::start();
+    let proxy = proxy(&origin, "stream = \"shared\"\nlag = { events = 10 }").await;
+    let admin = proxy.admin();
+    let (mut fast, mut exchange) = proxy.h2().await.open_from(&origin, "/feed").await;
+    let events = |ids: std::ops::Range<usize>| {
+        ids.map(|id| format!("id: {id}\ndata: {id}\n\n")).collect::<String>()
+    };
+    exchange.send(events(0..8)).await;
+    fast.data_of(8).await;
+    let mut slow = Strict::connect(&proxy, 20).await.resume("/feed", "0").await;
+    slow.fill(20).await;
+    for first in (8..48).step_by(4) {
+        exchange.send(events(first..first + 4)).await;
+        fast.data_of(4).await;
+    }
+    // Long before it would be given up for taking nothing.
+    has_metric(&admin, "sse_closed_total{reason=\"lagged\"} 1").await;
+    assert!(slow.rest().await.is_err());
 }
 
 #[tokio::test]
