@@ -222,7 +222,9 @@ async fn compressed_events_without_end_do_not_fill_the_memory() {
 #[tokio::test]
 async fn a_client_that_never_reads_is_given_up() {
     let origin = Origin::start();
-    let proxy = Proxy::before(&origin, &format!("{SHARED}\nlag = {{ events = 10 }}")).await;
+    // What comes before it is waited for is not behind: nothing may follow that it could lag.
+    let keys = format!("{SHARED}\nlag = {{ events = 10 }}\nkeep_alive = \"500ms\"");
+    let proxy = Proxy::before(&origin, &keys).await;
     let io = Tls::speaking("h2").connect(proxy.tls()).await;
     let mut client = h2::client::Builder::new();
     let shaken = client.initial_window_size(0).handshake::<_, bytes::Bytes>(io).await;
