@@ -145,7 +145,7 @@ async fn a_stream_may_have_256_feeds() {
             assert_eq!(distinct.len(), 256);
             let more = format!("/{}/more", client.protocol());
             assert_eq!(change(&client, &open, &[&more], &[]).await, 204);
-            assert_eq!(mux.state(&more, "closed").await["status"], 503);
+            assert_eq!(mux.state(&more, "closed").await["status"], 409);
             assert_eq!(change(&client, &open, &[&more], &[&names[0]]).await, 204);
             assert_eq!(mux.events(1).await, pairs(&[(&more, &more)]));
         }

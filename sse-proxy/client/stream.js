@@ -24,6 +24,8 @@ const MOMENT = 10;
 /** The proxy says something every 15 seconds: a stream that is silent for longer is dead. */
 const SILENCE = 45_000;
 const LONGEST_PAUSE = 30_000;
+/** The status of a feed that is added to a stream which has as many as it may. */
+const FULL = 409;
 /** Statuses of a server that has no mux. */
 const NO_MUX = [400, 404, 405, 501];
 
@@ -173,6 +175,21 @@ export class Stream {
     }
   }
 
+  /**
+   * Moves the feeds away that the stream has no room for. Returns whether there are others that it has.
+   * @param {Feed} feed The first of them: those that were asked for after it fit no better.
+   */
+  #overflows(feed) {
+    const told = [...this.#told.values()];
+    const room = told.indexOf(feed);
+    if (room === 0) return false;
+    this.limit = room;
+    this.#told.delete(feed.name);
+    this.#moveAway(told.slice(room).filter((feed) => this.feeds.get(feed.name) === feed));
+    this.#change();
+    return true;
+  }
+
   /** @param {Feed[]} feeds */
   #moveAway(feeds) {
     for (const { name } of feeds) this.feeds.delete(name);
@@ -215,6 +232,7 @@ export class Stream {
     const feed = this.feeds.get(data.feed);
     if (!feed || this.#told.get(data.feed) !== feed) return;
     if (event === 'feed') {
+      if (data.status === FULL && this.#overflows(feed)) return;
       feed.stale = feed.fresh = false;
       // What comes after it was said to be open is not to be lost.
       if (data.state === 'open') feed.settled ||= !feed.last;

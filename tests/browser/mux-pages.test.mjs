@@ -98,6 +98,18 @@ test('more feeds than a stream may have go on several', async (t) => {
   await assertHeard(page, 1, 'on several streams');
 });
 
+test('feeds that come to a stream which is full go on others', async (t) => {
+  const { url, publish } = await startFeeds(t, { more: '\n[mux]\nmax_feeds = 20\n' });
+  const page = await openPage(t, url);
+  const feeds = names(70);
+  for (const [from, to] of [[0, 15], [15, 50], [50, 70]]) {
+    await read(page, feeds.slice(from, to));
+    await allOpen(page);
+  }
+  publish(feeds);
+  await assertHeard(page, 1, 'on several streams');
+});
+
 test('without a shared worker each page has a stream of its own', async (t) => {
   const { url, relay, publish } = await startFeeds(t);
   const first = await openPage(t, url);

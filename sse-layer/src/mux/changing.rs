@@ -55,7 +55,7 @@ impl Changing {
     fn admit(&mut self, feed: Feed) -> Result<(Feed, Epoch), StatusCode> {
         let epoch = feed.log().cursor().epoch;
         if self.stream.len() >= self.max_feeds {
-            return Err(StatusCode::SERVICE_UNAVAILABLE);
+            return Err(StatusCode::CONFLICT);
         }
         if *self.epoch.get_or_insert(epoch) != epoch {
             return Err(StatusCode::INTERNAL_SERVER_ERROR);

@@ -92,11 +92,12 @@
 //! ```
 //!
 //! `mux/feed` tells a feed's state: `open`, `connecting` (with `reason`, and `retry` in
-//! milliseconds) or `closed` (with the HTTP `status` of a request for it alone). It says `private`
-//! of a feed that was opened for this stream alone: see [`MuxStream::mark_private`]. One feed's end
-//! never ends another; the response is 200 even if no feed can be opened. `mux/gap` tells, with
-//! `feed`, `after` and `missed` (a number or `null`), that events the client asked for no longer
-//! exist, be it that they are gone from the feed's history or that the client reads too slowly.
+//! milliseconds) or `closed` (with the HTTP `status` of a request for it alone, or 409 if the stream
+//! has as many as it may: another has room). It says `private` of a feed that was opened for this
+//! stream alone: see [`MuxStream::mark_private`]. One feed's end never ends another; the response is
+//! 200 even if no feed can be opened. `mux/gap` tells, with `feed`, `after` and `missed` (a number or
+//! `null`), that events the client asked for no longer exist, be it that they are gone from the
+//! feed's history or that the client reads too slowly.
 //! `/a#lagged` tells what a slow reader of `/a` was spared: see
 //! [`LagPolicy`](crate::feed::LagPolicy). `mux/bye` comes before a planned end.
 //!

@@ -53,7 +53,7 @@ impl<F: Feeds> MuxService<F> {
     }
 
     /// Sets how many feeds one stream may have. A request for more is answered 400; one that is
-    /// added to a stream that has as many is closed with 503.
+    /// added to a stream that has as many is closed with 409, and can be had on another.
     #[must_use]
     pub fn max_feeds(mut self, feeds: usize) -> Self {
         self.max_feeds = feeds;

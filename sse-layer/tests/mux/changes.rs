@@ -203,7 +203,7 @@ async fn a_stream_has_no_more_feeds_and_changes_than_it_may() {
     let (mut stream, path) = opened(&service, &[]).await;
     let add = r#"{"add":[["/b?q=1",null]]}"#;
     assert_eq!(send(&service, post(&path, add)).await, StatusCode::NO_CONTENT);
-    let closed = state(r#"{"feed":"/b?q=1","state":"closed","status":503}"#);
+    let closed = state(r#"{"feed":"/b?q=1","state":"closed","status":409}"#);
     assert_eq!(stream.read(), closed);
     let many = r#"{"add":[["/b?q=1",null],["/c",null]]}"#;
     assert_eq!(send(&service, post(&path, many)).await, StatusCode::BAD_REQUEST);

@@ -13,8 +13,12 @@ use crate::config::{Route, Stream};
 use crate::cors;
 use crate::request::Request;
 
+/// The status of a feed for which a stream has no room: another stream may have.
+const FULL: u16 = 409;
+
 impl Mux {
-    /// Adds a feed to a stream. Else the status that a request for it alone would be answered with.
+    /// Adds a feed to a stream. Else the status that a request for it alone would be answered with,
+    /// or [`FULL`].
     /// `request` says who wants it; `asked`, with what else, and from where. What it has missed and
     /// history no longer has is begun to be fetched, if it is to be.
     pub(super) fn join(
@@ -28,7 +32,7 @@ impl Mux {
         let name = wanted.name.as_str();
         let feed_name = FeedName::try_from(name).map_err(|_| 400_u16)?;
         if stream.len() >= self.max_feeds {
-            return Err(503);
+            return Err(FULL);
         }
         let (path, query) = match name.split_once('?') {
             Some((path, query)) => (path, Some(query.to_owned())),
