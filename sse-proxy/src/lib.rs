@@ -8,10 +8,11 @@
 //!                          cut, mend) keep)     no queue)
 //! ```
 //!
-//! HTTP/1 readers are written to by the `hub`: a thread per core that owns their sockets. It reads
-//! each shared feed once for all who have everything of it, and writes them the same bytes; of a
-//! private stream it owns the origin's socket too, and passes on what comes (`passing`). Any other
-//! stream is a task of its own with a `Downstream`.
+//! Readers are written to by the `hub`: a thread per core that owns their sockets, and drives the
+//! connections of their HTTP/2 streams (`hub::line`). It reads each shared feed once for all who have
+//! everything of it, and writes them the same bytes; of a private stream it owns the origin's socket
+//! too, and passes on what comes (`passing`). Any other stream is a task of its own with a
+//! `Downstream`.
 //!
 //! Connections without TLS are accepted by the hub too (`hub::door`), where who wants a shared feed
 //! that is open stays, and mostly who wants a stream of its own (`hub::asking`); a `porter` per listener
@@ -45,6 +46,7 @@
 //! | a reader behind its feed | `lag` | its stream ends; it comes back with its last id |
 //! | what our writers have yet to write | a quarter of `history` | the origin waits, for a second at the most |
 //! | what a socket did not take | the batch at hand, 64 KiB or one event | the reader goes on by itself |
+//! | what an HTTP/2 connection has yet to send of a stream | 64 KiB | the stream takes no more |
 //! | a private stream | what one read brought, one event | the origin waits for its client |
 //!
 //! `server` runs on pingora, `connection` is a stream of it, `session` and `client` are what is done
