@@ -8,11 +8,12 @@ use crate::support::{Client, Mux, Origin, Proxy, eventually, fields, request};
 const ADMIN: &str = "\n[admin]\naddress = \"127.0.0.1:0\"\n";
 
 /// The program before `origin`, with an admin address.
-async fn proxy(origin: &Origin, keys: &str) -> Proxy {
+pub(crate) async fn proxy(origin: &Origin, keys: &str) -> Proxy {
     Proxy::start(&(Proxy::config(origin, keys) + ADMIN)).await
 }
 
-async fn has_metric(admin: &Client, line: &str) {
+/// Waits until this line is among the metrics.
+pub(crate) async fn has_metric(admin: &Client, line: &str) {
     eventually(line, async || {
         admin.get("/metrics").await.text().await.lines().any(|found| found == line)
     })

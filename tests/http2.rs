@@ -11,11 +11,10 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use crate::admin::{has_metric, proxy};
 use crate::support::{
-    Client, Ending, Exchange, HOST_NAME, Mux, Origin, Proxy, Tls, eventually, request, within,
+    Client, Ending, Exchange, HOST_NAME, Mux, Origin, Proxy, Tls, request, within,
 };
-
-const ADMIN: &str = "\n[admin]\naddress = \"127.0.0.1:0\"\n";
 
 /// The window that a stream has if nobody says anything else.
 const WINDOW: u32 = 65_535;
@@ -104,17 +103,6 @@ impl Body {
 /// Numbered events, all of the same size.
 fn event(id: usize) -> String {
     format!("id: {id}\ndata: {}\n\n", "x".repeat(EVENT))
-}
-
-async fn has_metric(admin: &Client, line: &str) {
-    eventually(line, async || {
-        admin.get("/metrics").await.text().await.lines().any(|found| found == line)
-    })
-    .await;
-}
-
-async fn proxy(origin: &Origin, keys: &str) -> Proxy {
-    Proxy::start(&(Proxy::config(origin, keys) + ADMIN)).await
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use crate::client::Client;
 use crate::http1::{Framing, Http1};
 use crate::http2::Http2;
 use crate::hub::{self, Io, Line};
-use crate::session::internal;
+use crate::session::{internal, not_taken};
 
 /// A stream that is begun, and that the hub is to write on.
 pub(crate) enum Handover {
@@ -55,11 +55,7 @@ impl Handover {
         match self {
             Self::Http1(http1) => {
                 let (transport, framing) = http1.into_parts();
-                let io = Io::new(transport).map_err(|error| {
-                    let what = pingora::ErrorType::InternalError;
-                    pingora::Error::because(what, "taking a socket", error)
-                })?;
-                Ok((io, framing))
+                Ok((Io::new(transport).map_err(not_taken)?, framing))
             }
             Self::Http2(http2, line) => {
                 Ok((Io::Http2(Box::new(hub::Http2::new(http2, line))), Framing::Close))

@@ -59,7 +59,7 @@ impl Porter {
                     let counted = self.connections.enter();
                     self.runtime.spawn(async move {
                         if let Some(transport) = shake_hands(tcp, &acceptor).await {
-                            this.converse(transport, BytesMut::new(), counted).await;
+                            this.converse(transport, counted).await;
                         }
                     });
                 }
@@ -71,20 +71,20 @@ impl Porter {
         }
     }
 
-    /// Serves a connection on which `came` has been read.
-    async fn converse(self, transport: Transport, came: BytesMut, counted: limits::Connection) {
+    /// Serves a connection with TLS.
+    async fn converse(self, transport: Transport, counted: limits::Connection) {
         // What was written to an HTTP/2 stream is sent by its connection.
         let held = (counted, self.drain.join());
         let connection = Connection::new(transport);
         if connection.is_http2() {
             self.front.serve_http2(connection, self.going, held).await;
         } else {
-            self.front.serve(connection, came).await;
+            self.front.serve(connection, BytesMut::new()).await;
             drop(held);
         }
     }
 
-    /// The same for a connection without TLS that has to be watched first, and that `serve` serves.
+    /// Serves a connection without TLS, which has to be watched first, as `serve` does it.
     fn spawn<F: Future<Output = ()> + Send>(
         &self,
         socket: std::net::TcpStream,

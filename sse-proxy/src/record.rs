@@ -308,10 +308,14 @@ impl Record {
         lock(&self.findings).error = Some(why.to_owned());
     }
 
-    /// One of the feed's readers reads for so many others, and no longer for as many as before.
-    pub(crate) fn reads_for_more(&self, before: usize, others: usize) {
-        self.sharing.fetch_add(others, Ordering::Relaxed);
-        self.sharing.fetch_sub(before, Ordering::Relaxed);
+    /// One reader more has no reader of the feed of its own.
+    pub(crate) fn shares_reader(&self) {
+        self.sharing.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// One reader fewer has none.
+    pub(crate) fn no_longer_shares(&self) {
+        self.sharing.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// Counts a reader that fell too far behind.

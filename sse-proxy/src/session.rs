@@ -63,6 +63,11 @@ pub(crate) fn broken_off(error: &impl Display) -> Box<pingora::Error> {
     pingora::Error::explain(pingora::ErrorType::ReadError, error.to_string())
 }
 
+/// A socket could not be taken from the runtime.
+pub(crate) fn not_taken(error: std::io::Error) -> Box<pingora::Error> {
+    pingora::Error::because(pingora::ErrorType::InternalError, "taking a socket", error)
+}
+
 /// What should not have come about.
 pub(crate) fn internal(why: &'static str) -> Box<pingora::Error> {
     pingora::Error::explain(pingora::ErrorType::InternalError, why)

@@ -34,9 +34,8 @@ pub(super) struct Group {
     /// Where in the log the batch ends. Whoever has got it has got everything up to here.
     end: Option<Cursor>,
     pub(super) members: Members,
-    /// What tells how many readers the feed has, and how many more than `reader` it was told of.
+    /// What tells how many readers the feed has.
     record: Option<Arc<Record>>,
-    more: usize,
     /// Slots that can join as soon as nothing is due.
     pub(super) waiting: Vec<usize>,
     /// Members and those that are not.
@@ -70,7 +69,6 @@ impl Group {
             end: None,
             members: Members::default(),
             record: visit.record().cloned(),
-            more: 0,
             waiting: Vec::new(),
             users: 0,
             is_queued: false,
@@ -80,24 +78,19 @@ impl Group {
     /// Adds a member. Returns its place.
     pub(super) fn add(&mut self, slot: usize) -> usize {
         let place = self.members.add(slot);
-        self.tell();
+        if let Some(record) = self.record.as_ref().filter(|_| self.members.len() > 1) {
+            record.shares_reader();
+        }
         place
     }
 
     /// Takes away the member in this place. Returns those that have moved to fill it.
     pub(super) fn remove(&mut self, place: usize) -> [Option<Moved>; 2] {
         let moved = self.members.remove(place);
-        self.tell();
-        moved
-    }
-
-    /// Tells how many the one reader of the feed reads for.
-    fn tell(&mut self) {
-        let more = self.members.len().saturating_sub(1);
-        let before = std::mem::replace(&mut self.more, more);
-        if let Some(record) = &self.record {
-            record.reads_for_more(before, more);
+        if let Some(record) = self.record.as_ref().filter(|_| self.members.len() > 0) {
+            record.no_longer_shares();
         }
+        moved
     }
 
     /// Asks for more, if nothing is due yet.

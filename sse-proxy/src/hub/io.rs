@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::{Buf, Bytes};
 use mio::net::TcpStream;
-use mio::{Interest, Registry, Token};
+use mio::{Interest, Registry};
 use rustls::ServerConnection;
 
 use super::http2::Http2;
@@ -90,11 +90,12 @@ impl Io {
     pub(super) fn await_room(
         &mut self,
         registry: &Registry,
-        token: Token,
+        slot: usize,
         wanted: bool,
     ) -> io::Result<()> {
         let interest =
             if wanted { Interest::READABLE | Interest::WRITABLE } else { Interest::READABLE };
+        let token = client_token(slot);
         self.tcp().map_or(Ok(()), |tcp| registry.reregister(tcp, token, interest))
     }
 

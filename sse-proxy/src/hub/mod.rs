@@ -102,8 +102,7 @@ impl Hub {
             (None, From::Origin(_)) => balance::with_time(writers),
             (None, From::Feed { .. }) => self.next(),
         };
-        let writer = writer.map(Arc::clone);
-        if let Some(writer) = writer {
+        if let Some(writer) = writer.map(Arc::clone) {
             writer.post(Letter::Adopt(Box::new(newcomer)));
         }
     }

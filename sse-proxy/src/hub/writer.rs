@@ -21,7 +21,7 @@ use super::line::Driven;
 use super::mailbox::{Key, Letter, Mailbox};
 use super::slot::{Alone, From, Newcomer, Place, Slot};
 use super::timers::{Moment, Timers};
-use super::token::{Whose, client_token, of_token};
+use super::token::{Whose, of_token};
 use crate::config::Route;
 use crate::pace::Pace;
 use crate::stream::End;
@@ -216,7 +216,7 @@ impl Writer {
         let slot = self.slots.vacant_key();
         let registry = self.selector.registry();
         let watched = if is_watched {
-            io.await_room(registry, client_token(slot), false)
+            io.await_room(registry, slot, false)
         } else {
             io.register(registry, &self.mailbox, slot)
         };
@@ -281,7 +281,7 @@ impl Writer {
     /// Has the writer told when a slot's socket takes something again, or no longer.
     pub(super) fn await_room(&mut self, slot: usize, wanted: bool) {
         if let Some(it) = self.slots.get_mut(slot)
-            && it.io.await_room(self.selector.registry(), client_token(slot), wanted).is_err()
+            && it.io.await_room(self.selector.registry(), slot, wanted).is_err()
         {
             self.end(slot, End::Left);
         }

@@ -30,7 +30,7 @@ enum Left {
     Size,
     /// So many bytes of a chunk.
     Chunk(u64),
-    /// So many bytes of a chunk of which they alone are kept.
+    /// A chunk of so many bytes, all of which have come, and which alone are kept of it.
     Kept(u64),
     /// The end of the line after a chunk.
     LineEnd,
@@ -95,13 +95,9 @@ impl Body {
                     };
                     return Ok(Some(piece));
                 }
-                Left::Kept(left) => {
-                    let piece = up_to(left, came);
-                    self.left = match left - piece.len() as u64 {
-                        0 => Left::Size,
-                        left => Left::Kept(left),
-                    };
-                    return Ok(Some(piece));
+                Left::Kept(size) => {
+                    self.left = Left::Size;
+                    return Ok(Some(up_to(size, came)));
                 }
                 Left::LineEnd => match came.get(..2) {
                     Some(b"\r\n") => {

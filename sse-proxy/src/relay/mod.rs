@@ -26,6 +26,7 @@ use crate::passing::Passing;
 use crate::plain;
 use crate::report::report_failure;
 use crate::request::{LAST_EVENT_ID, Request};
+use crate::session::not_taken;
 use crate::stream::jitter;
 use crate::visit::Visit;
 
@@ -121,9 +122,7 @@ async fn open(
             let (io, framing) =
                 Handover::open(client, head.headers(), begin).await?.into_parts()?;
             let taken = private(&feeds, &route, &request, &mut head, taken);
-            let (from, visit) = taken.map_err(|error| {
-                pingora::Error::because(pingora::ErrorType::InternalError, "taking a socket", error)
-            })?;
+            let (from, visit) = taken.map_err(not_taken)?;
             hub.adopt(Newcomer { io, framing, from, route, seat, visit });
         }
         None => {
