@@ -35,7 +35,7 @@ struct Args {
     /// Servers to measure; all that can do a row if none is given. May be given several times.
     #[arg(long, value_enum)]
     server: Vec<Server>,
-    /// Rounds, in each of which every server has its turn.
+    /// Rounds, in each of which every server has its turn; three times as many of pass-through.
     #[arg(long, default_value_t = 3)]
     rounds: u32,
     /// Seconds that each of them is measured.
@@ -120,14 +120,19 @@ fn run(args: &Args) -> io::Result<bool> {
         is_sound &= run.is_sound() || !is_ours;
         if args.quick { Ok(()) } else { runs::keep(&args.out, &run) }
     };
-    let rounds = if args.quick { 1 } else { args.rounds };
     for row in ROWS.iter().filter(|row| !args.scale && is_asked(row.name)) {
+        let mut servers: Vec<_> = servers.iter().filter(|server| server.can(row)).collect();
+        let rounds = if args.quick { 1 } else { args.rounds * row.rounds };
         for round in 1..=rounds {
-            for server in servers.iter().filter(|server| server.can(row)) {
-                measure(row.name, row, *server, round)?;
+            for server in &servers {
+                measure(row.name, row, **server, round)?;
             }
+            // Nobody comes always after the same one.
+            let one = servers.len().min(1);
+            servers.rotate_left(one);
         }
     }
+    let rounds = args.rounds;
     for sweep in SWEEPS.iter().filter(|sweep| args.scale && is_asked(sweep.name)) {
         for round in 1..=rounds {
             for value in sweep.values {

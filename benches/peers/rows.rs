@@ -27,6 +27,9 @@ pub struct Row {
     pub beat: Beat,
     /// How long it is measured, as a multiple of what was asked for.
     pub length: f64,
+    /// How often, as a multiple of what was asked for: where servers differ by less than a machine
+    /// does from one run to the next.
+    pub rounds: u32,
     /// What is told of it.
     pub figures: &'static [Figure],
 }
@@ -80,6 +83,7 @@ pub const FAN_OUT: Row = Row {
     stampede: 0,
     beat: Beat::Paced,
     length: 1.0,
+    rounds: 1,
     figures: &[Figure::DELIVERIES, Figure::CPU, Figure::JOINED],
 };
 
@@ -87,6 +91,7 @@ const PASS: Row = Row {
     kind: Kind::Private,
     beat: Beat::Rate(10.0),
     length: 2.0,
+    rounds: 3,
     figures: &[Figure::CPU, Figure::P50, Figure::P99, Figure::P99_OF_SLICES],
     ..FAN_OUT
 };

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use super::mailbox::{Letter, Mailbox};
 use super::slot::{Newcomer, Place, Slot};
+use super::timers::{Moment, millis};
 use super::writer::Writer;
 
 /// How long a writer's load is measured for.
@@ -62,13 +63,14 @@ pub(super) fn with_time(writers: &[Arc<Mailbox>]) -> Option<&Arc<Mailbox>> {
 }
 
 impl Writer {
-    /// How long it may sleep instead: one that has told that it is busy has to tell when it is no
+    /// Until when it may sleep instead: one that has told that it is busy has to tell when it is no
     /// longer.
-    pub(super) fn nap(&self, wait: Option<Duration>) -> Option<Duration> {
+    pub(super) fn nap(&self, until: Option<Moment>, now: Moment) -> Option<Moment> {
         if self.mailbox.load() < CALM {
-            return wait;
+            return until;
         }
-        Some(wait.map_or(SPAN, |wait| wait.min(SPAN)))
+        let nap = now.saturating_add(millis(SPAN));
+        Some(until.map_or(nap, |until| until.min(nap)))
     }
 
     /// Tells how busy it is, and hands some private streams over if that is too much.

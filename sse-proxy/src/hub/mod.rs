@@ -30,6 +30,7 @@ mod alarms;
 mod asking;
 mod balance;
 mod batch;
+mod clock;
 mod deliver;
 mod door;
 mod group;

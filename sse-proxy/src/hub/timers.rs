@@ -63,12 +63,9 @@ impl Timers {
         self.due.push(Reverse((moment, alarm)));
     }
 
-    /// How long from now until the next one is due.
-    pub(super) fn wait(&self, now: Instant) -> Option<Duration> {
-        let Reverse((moment, _)) = self.due.peek()?;
-        // A millisecond more than is left, or it would be asked again within the same one.
-        let left = moment.saturating_sub(self.at(now));
-        Some(Duration::from_millis(left))
+    /// When the next one is due.
+    pub(super) fn first(&self) -> Option<Moment> {
+        self.due.peek().map(|Reverse((moment, _))| *moment)
     }
 
     /// The next one that is due.

@@ -22,6 +22,9 @@ const KINDS: usize = 5;
 /// The token by which a writer learns of letters.
 pub(super) const LETTERS: Token = Token(usize::MAX);
 
+/// The token by which a writer learns what time it is.
+pub(super) const CLOCK: Token = Token(usize::MAX - 1);
+
 /// The token of a slot's client.
 pub(super) const fn client_token(slot: usize) -> Token {
     Token(slot * KINDS)
@@ -47,9 +50,9 @@ pub(super) const fn door_token(door: usize) -> Token {
     Token(door * KINDS + 4)
 }
 
-/// Whose socket a token is for; `None` for that of letters.
+/// Whose socket a token is for; `None` for those of letters and of the clock.
 pub(super) const fn of_token(token: Token) -> Option<Whose> {
-    if token.0 == LETTERS.0 {
+    if token.0 >= CLOCK.0 {
         return None;
     }
     let number = token.0 / KINDS;
@@ -74,5 +77,6 @@ mod tests {
         assert_eq!(of_token(asked_token(7)), Some(Whose::Asked(7)));
         assert_eq!(of_token(door_token(0)), Some(Whose::Door(0)));
         assert_eq!(of_token(LETTERS), None);
+        assert_eq!(of_token(CLOCK), None);
     }
 }

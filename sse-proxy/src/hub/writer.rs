@@ -14,6 +14,7 @@ use sse_layer::feed::Feed;
 use tokio::time::Instant;
 
 use super::balance::Load;
+use super::clock::Clock;
 use super::door::{Door, Waiting};
 use super::group::Group;
 use super::io::Presence;
@@ -62,6 +63,7 @@ pub(super) struct Writer {
     pub(super) room: Box<[u8]>,
     pub(super) framed: BytesMut,
     pub(super) timers: Timers,
+    clock: Clock,
     /// When it was woken last.
     pub(super) woken: Instant,
     pub(super) now: Moment,
@@ -75,6 +77,7 @@ impl Writer {
     pub(super) fn new() -> io::Result<(Self, Arc<Mailbox>)> {
         let selector = Selector::new()?;
         let mailbox = Mailbox::new(selector.registry())?;
+        let clock = Clock::new(selector.registry())?;
         let writer = Self {
             selector,
             mailbox: Arc::clone(&mailbox),
@@ -94,6 +97,7 @@ impl Writer {
             room: vec![0; ROOM].into(),
             framed: BytesMut::new(),
             timers: Timers::new(),
+            clock,
             woken: Instant::now(),
             now: 0,
             born: 0,
@@ -115,11 +119,12 @@ impl Writer {
             let is_idle = self.is_idle();
             let before = Instant::now();
             let wait = if is_idle && self.mailbox.sleep() {
-                self.nap(self.timers.wait(before))
+                let now = self.timers.at(before);
+                self.clock.set(self.nap(self.timers.first(), now), now)
             } else {
-                Some(Duration::ZERO)
+                Ok(Some(Duration::ZERO))
             };
-            if let Err(error) = self.selector.poll(&mut events, wait)
+            if let Err(error) = wait.and_then(|wait| self.selector.poll(&mut events, wait))
                 && error.kind() != io::ErrorKind::Interrupted
             {
                 return tracing::error!(%error, "a writer thread cannot go on");
