@@ -17,7 +17,7 @@ use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use sse_workspace::load;
 
 use crate::install::install;
@@ -81,6 +81,17 @@ fn main() -> ExitCode {
     }
 }
 
+/// The command that does the same again.
+fn command(args: &Args) -> String {
+    let mut words = vec!["cargo bench --bench peers --".to_owned()];
+    words.extend(args.scale.then(|| "--scale".to_owned()));
+    words.push(format!("--rounds {} --seconds {}", args.rounds, args.seconds));
+    let servers = args.server.iter().filter_map(Server::to_possible_value);
+    words.extend(servers.map(|server| format!("--server {}", server.get_name())));
+    words.extend(args.rows.iter().cloned());
+    words.join(" ")
+}
+
 /// Whether everything came to our own readers and the reference's, once and in order.
 fn run(args: &Args) -> io::Result<bool> {
     let is_asked = |name: &str| {
@@ -103,7 +114,7 @@ fn run(args: &Args) -> io::Result<bool> {
         args.server.clone()
     };
     let programs = install(&servers, args.sse_proxy.clone(), args.quick)?;
-    let bench = Bench::new(programs, args.seconds, args.quick)?;
+    let bench = Bench::new(programs, args.seconds, args.quick, command(args))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut is_sound = true;
     let mut measure = |name: &str, row: &Row, server: Server, round: u32| -> io::Result<()> {

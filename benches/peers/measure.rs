@@ -29,6 +29,7 @@ pub struct Bench {
     programs: Programs,
     seconds: f64,
     is_quick: bool,
+    command: String,
     has_two_cores: bool,
     folder: PathBuf,
 }
@@ -47,15 +48,21 @@ impl Drop for Running {
 }
 
 impl Bench {
-    /// Makes the certificate that all servers show.
+    /// Gets ready to measure, as `command` says.
     ///
     /// # Errors
     ///
-    /// If it cannot be written.
-    pub fn new(programs: Programs, seconds: f64, is_quick: bool) -> io::Result<Self> {
+    /// If the machine does not tell how many processors it has.
+    pub fn new(
+        programs: Programs,
+        seconds: f64,
+        is_quick: bool,
+        command: String,
+    ) -> io::Result<Self> {
         let folder = programs.folder.join(format!("run-{}", std::process::id()));
         let cores = std::thread::available_parallelism()?.get();
-        Ok(Self { programs, seconds, is_quick, has_two_cores: cores > 1 && !is_quick, folder })
+        let has_two_cores = cores > 1 && !is_quick;
+        Ok(Self { programs, seconds, is_quick, command, has_two_cores, folder })
     }
 
     /// Measures a server in a row, under a name.
@@ -70,7 +77,8 @@ impl Bench {
         fs::remove_dir_all(&self.folder)?;
         let because = |error| io::Error::other(format!("{} in {name}: {error}", server.name()));
         let report = report.map_err(because)?;
-        Ok(Run { row: name.to_owned(), server: server.name().to_owned(), round, report })
+        let (row, server) = (name.to_owned(), server.name().to_owned());
+        Ok(Run { command: self.command.clone(), row, server, round, report })
     }
 
     async fn run_in_folder(&self, row: &Row, server: Server) -> io::Result<Value> {

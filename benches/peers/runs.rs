@@ -13,6 +13,8 @@ use crate::rows::Row;
 /// One run of one server in one row.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Run {
+    /// The command that it is of.
+    pub command: String,
     /// The row's name.
     pub row: String,
     /// The server's name.

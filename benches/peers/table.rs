@@ -57,13 +57,16 @@ fn by_server<'a>(runs: &'a [Run], row: &str) -> Runs<'a> {
 fn head(runs: &[Run]) -> String {
     let machines = runs.iter().filter_map(|run| run.report.get("machine")?.as_str());
     let machines: BTreeSet<_> = machines.collect();
+    let mut commands: Vec<_> = runs.iter().map(|run| run.command.as_str()).collect();
+    commands.dedup();
     format!(
-        "# sse-proxy beside its peers\n\n    cargo bench --bench peers\n\n\
+        "# sse-proxy beside its peers\n\n    {}\n\n\
          {}. Events of 128 bytes over loopback; the server alone on one core, source and \
          readers on the other; medians of interleaved rounds (lowest to highest). `x ref` is \
          the ratio to the bare loop on epoll (`benches/load/reference.rs`). The machine's halts \
          are in every p99; the fewer in that of the median 20 ms (`benches/load/slices.rs`). \
          `runs.jsonl` has every run.\n",
+        commands.join("\n    "),
         machines.into_iter().collect::<Vec<_>>().join("; ")
     )
 }
