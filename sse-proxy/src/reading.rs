@@ -6,7 +6,7 @@ use tokio::time::timeout;
 use crate::catch_up::{Missed, PATIENCE};
 use crate::downstream::Downstream;
 use crate::handover::Handover;
-use crate::hub::{Batch, From, Hub, Newcomer};
+use crate::hub::{Batch, Hub, Newcomer, Supply};
 use crate::limits::Seat;
 use crate::stream::End;
 use crate::subscriber::Subscriber;
@@ -47,7 +47,7 @@ impl Reading {
         }
         let (io, framing) = handover.into_parts()?;
         let Subscriber { route, joined, .. } = subscriber;
-        let from = From::Feed { feed: joined.feed, pace: joined.pace, reader };
+        let from = Supply::Feed { feed: joined.feed, pace: joined.pace, reader };
         hub.adopt(Newcomer { io, framing, from, route, seat, visit });
         Ok(())
     }

@@ -14,7 +14,7 @@ use crate::feeds::{Feeds, start_after};
 use crate::handover::Handover;
 use crate::hold::{self, is_held};
 use crate::http1::Http1;
-use crate::hub::{Begun, From, Hub};
+use crate::hub::{Begun, Hub, Supply};
 use crate::limits::Seat;
 use crate::reading::Reading;
 use crate::request::Request;
@@ -140,6 +140,6 @@ pub(crate) fn begin_at_once(
     let (head, framing) = Http1::head(version, &begin.headers, &begin.body);
     let visit = subscriber.visit();
     let Subscriber { route, joined, .. } = subscriber;
-    let from = From::Feed { feed: joined.feed, pace: joined.pace, reader };
+    let from = Supply::Feed { feed: joined.feed, pace: joined.pace, reader };
     Some(Begun { head, framing, from, route, seat, visit })
 }

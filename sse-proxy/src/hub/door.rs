@@ -16,7 +16,7 @@ use mio::net::{TcpListener, TcpStream};
 use super::asking::Asking;
 use super::io::{Io, Presence};
 use super::mailbox::Letter;
-use super::slot::{From, Newcomer};
+use super::slot::{Newcomer, Supply};
 use super::timers::{Alarm, Moment, millis};
 use super::token::{Whose, caller_token, door_token};
 use super::writer::Writer;
@@ -80,7 +80,7 @@ pub(crate) enum Reply {
 pub(crate) struct Begun {
     pub(crate) head: Bytes,
     pub(crate) framing: Framing,
-    pub(crate) from: From,
+    pub(crate) from: Supply,
     pub(crate) route: Arc<Route>,
     pub(crate) seat: Seat,
     pub(crate) visit: Visit,

@@ -58,7 +58,7 @@ pub(crate) use self::io::Io;
 pub(crate) use self::line::Line;
 use self::mailbox::{Letter, Mailbox};
 pub(crate) use self::private::Private;
-pub(crate) use self::slot::{From, Newcomer};
+pub(crate) use self::slot::{Newcomer, Supply};
 use self::writer::Writer;
 use crate::drain::Drain;
 use crate::start::StartError;
@@ -100,8 +100,8 @@ impl Hub {
         let writers = &self.0.writers;
         let writer = match (newcomer.io.line(), &newcomer.from) {
             (Some(line), _) => line.writer(|| self.next()),
-            (None, From::Origin(_)) => balance::with_time(writers),
-            (None, From::Feed { .. }) => self.next(),
+            (None, Supply::Origin(_)) => balance::with_time(writers),
+            (None, Supply::Feed { .. }) => self.next(),
         };
         if let Some(writer) = writer.map(Arc::clone) {
             writer.post(Letter::Adopt(Box::new(newcomer)));

@@ -26,14 +26,14 @@ const KEEP_ALIVE_JITTER: f64 = 0.1;
 pub(crate) struct Newcomer {
     pub(crate) io: Io,
     pub(crate) framing: Framing,
-    pub(crate) from: From,
+    pub(crate) from: Supply,
     pub(crate) route: Arc<Route>,
     pub(crate) seat: Seat,
     pub(crate) visit: Visit,
 }
 
 /// Where a reader's events come from.
-pub(crate) enum From {
+pub(crate) enum Supply {
     /// A feed that others read too.
     Feed { feed: Feed, pace: Arc<Pace>, reader: Reader },
     /// An origin of its own.
@@ -137,7 +137,7 @@ impl Slot {
     pub(super) fn into_newcomer(self) -> Option<Newcomer> {
         let Self { io, framing, place, route, visit, seat, .. } = self;
         let Place::Private(private) = place else { return None };
-        Some(Newcomer { io, framing, from: From::Origin(private), route, seat, visit })
+        Some(Newcomer { io, framing, from: Supply::Origin(private), route, seat, visit })
     }
 
     pub(super) fn alone(&mut self) -> Option<&mut Alone> {

@@ -20,7 +20,7 @@ use super::group::Group;
 use super::io::Presence;
 use super::line::Driven;
 use super::mailbox::{Key, Letter, Mailbox};
-use super::slot::{Alone, From, Newcomer, Place, Slot};
+use super::slot::{Alone, Newcomer, Place, Slot, Supply};
 use super::timers::{Moment, Timers};
 use super::token::{Whose, of_token};
 use crate::config::Route;
@@ -233,7 +233,7 @@ impl Writer {
             return tracing::warn!(%error, "a reader's socket cannot be watched");
         }
         let (group, place) = match from {
-            From::Feed { feed, pace, reader } => {
+            Supply::Feed { feed, pace, reader } => {
                 let group = self.group(&feed, &pace, &route, &visit);
                 if let Some(group) = self.groups.get_mut(group) {
                     group.users += 1;
@@ -241,7 +241,7 @@ impl Writer {
                 let alone = Alone::new(reader, self.mailbox.waker(Key::Slot(slot)));
                 (Some(group), Place::Alone(alone))
             }
-            From::Origin(private) => (None, Place::Private(private)),
+            Supply::Origin(private) => (None, Place::Private(private)),
         };
         let parts = (framing, route, seat, visit);
         let born = self.bear();

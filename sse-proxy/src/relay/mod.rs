@@ -18,7 +18,7 @@ use crate::connection::Connection;
 use crate::downstream::Downstream;
 use crate::feeds::Feeds;
 use crate::handover::Handover;
-use crate::hub::{From, Hub, Newcomer, Private};
+use crate::hub::{Hub, Newcomer, Private, Supply};
 use crate::limits::Seat;
 use crate::numbers::Numbers;
 use crate::origin::{Answer, OriginError, Response, StreamHead, Taken};
@@ -156,11 +156,11 @@ fn private(
     request: &Request,
     head: &mut StreamHead,
     taken: Taken,
-) -> io::Result<(From, Visit)> {
+) -> io::Result<(Supply, Visit)> {
     let passing = Passing::new(feeds, Arc::clone(route), request);
     let visit = visit(&passing, request, has_our_id(route, request));
     let intake = passing.intake(head, feeds);
-    Ok((From::Origin(Box::new(Private::new(taken, intake, passing)?)), visit))
+    Ok((Supply::Origin(Box::new(Private::new(taken, intake, passing)?)), visit))
 }
 
 fn visit(passing: &Passing, request: &Request, has_gap: bool) -> Visit {
