@@ -1,10 +1,9 @@
 //! [`Reload`]: another configuration while the process runs.
 
-use std::fmt::Debug;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use crate::config::{Config, Listener, Tls};
+use crate::config::{Config, Listener, Tls, differs};
 use crate::origin::Origins;
 use crate::router::Router;
 use crate::start::StartError;
@@ -75,9 +74,4 @@ impl Reload {
 /// What cannot be changed of a listener.
 fn bound(listener: &Listener) -> (SocketAddr, bool, u32) {
     (listener.address, listener.tls.is_some(), listener.http2.max_concurrent_streams)
-}
-
-/// Whether two parts of a configuration differ in anything that is written in them.
-pub(crate) fn differs(one: &impl Debug, other: &impl Debug) -> bool {
-    format!("{one:?}") != format!("{other:?}")
 }

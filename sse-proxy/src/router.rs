@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
-use crate::config::{Route, Upstream};
-use crate::reload::differs;
+use crate::config::{Route, Upstream, differs};
 
 /// The routes, the most specific first. Clones are the same.
 #[derive(Clone, Debug)]

@@ -33,3 +33,8 @@ pub(super) fn deserialize<'de, D: Deserializer<'de>>(
 pub(super) fn parse(text: &str) -> Option<Duration> {
     parse_duration(text).ok().filter(|duration| *duration <= LONGEST)
 }
+
+/// A limit of which `"0s"` says that there is none.
+pub(crate) fn nonzero(limit: Duration) -> Option<Duration> {
+    (!limit.is_zero()).then_some(limit)
+}

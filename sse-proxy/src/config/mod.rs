@@ -17,6 +17,7 @@ mod size;
 mod upstream;
 mod upstream_tls;
 
+use std::fmt::Debug;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
@@ -24,6 +25,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 pub use self::cors::Cors;
+pub(crate) use self::duration::nonzero;
 pub use self::error::ConfigError;
 pub use self::health_check::HealthCheck;
 pub use self::host::Host;
@@ -262,6 +264,11 @@ impl Config {
         }
         Ok(())
     }
+}
+
+/// Whether two parts of a configuration differ in anything that is written in them.
+pub(crate) fn differs(one: &impl Debug, other: &impl Debug) -> bool {
+    format!("{one:?}") != format!("{other:?}")
 }
 
 #[cfg(test)]

@@ -41,9 +41,20 @@ impl Bare {
                 return Err(Heads::cut());
             }
             if let Some(answer) = heads.next()? {
-                return heads.into_bare(answer, wire);
+                return Self::begun(answer, heads, wire);
             }
         }
+    }
+
+    /// The answer whose head has come over this connection.
+    pub(super) fn begun(
+        answer: Response<()>,
+        heads: Heads,
+        wire: Wire,
+    ) -> Result<Response<Self>, OriginError> {
+        let body = Body::of(answer.version(), answer.status(), answer.headers())?;
+        let came = heads.into_rest();
+        Ok(answer.map(|()| Self { wire, came, body }))
     }
 
     /// The next piece of the body; `None` when it has ended as it should.

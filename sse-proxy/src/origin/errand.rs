@@ -10,13 +10,14 @@ use mio::net::TcpStream;
 use socket2::SockRef;
 use tokio::sync::OwnedSemaphorePermit;
 
+use super::OriginError;
+use super::bare::Bare;
 use super::dial::{probing, too_late};
-use super::group::Member;
 use super::heads::Heads;
+use super::member::Member;
 use super::response::Response;
 use super::wire::Wire;
-use super::{OriginError, origins};
-use crate::config::Route;
+use crate::config::{Route, nonzero};
 use crate::request::Request;
 
 /// A request for a stream to an origin that speaks HTTP/1 at a known address, without TLS: whoever
@@ -64,8 +65,8 @@ impl Errand {
         head: http::Response<()>,
         tcp: TcpStream,
     ) -> Result<Response, OriginError> {
-        let answer = self.heads.into_bare(head, Wire::Apart(tcp))?;
-        let answer = Response::bare(answer, origins::nonzero(route.timeouts.idle));
+        let answer = Bare::begun(head, self.heads, Wire::Apart(tcp))?;
+        let answer = Response::bare(answer, nonzero(route.timeouts.idle));
         Ok(answer.holding(self.room).given(route, self.member, request))
     }
 

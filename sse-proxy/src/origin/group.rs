@@ -1,7 +1,6 @@
 //! [`Group`]: the origins of one route, and which of them gets a request.
 
 use std::collections::BTreeSet;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::pin::pin;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Waker};
@@ -9,15 +8,16 @@ use std::time::Duration;
 
 use pingora::lb::discovery::Static;
 use pingora::lb::prelude::{LoadBalancer, RoundRobin};
-use pingora::lb::{Backend, Backends, Extensions};
+use pingora::lb::{Backend, Backends};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::OriginError;
 use super::dial::Dialer;
 use super::health::Checks;
+use super::member::{Member, backend, member};
 use super::pool::Pool;
 use super::probe::Probe;
-use crate::config::{PathPattern, Route, Upstream};
+use crate::config::{Route, Upstream, nonzero};
 use crate::start::StartError;
 
 /// How many turns the balancer is given to come to somebody who has not been tried: others ask it
@@ -34,19 +34,10 @@ pub(super) struct Group {
     room: Arc<Semaphore>,
 }
 
-/// One of the origins.
-pub(super) struct Member {
-    /// The route's path, for the log.
-    pub(super) route: PathPattern,
-    pub(super) upstream: Upstream,
-    pub(super) pool: Arc<Pool>,
-}
-
 impl Group {
     /// For the upstreams of a route. Loads the certificates that it names.
     pub(super) fn new(route: &Route) -> Result<Arc<Self>, StartError> {
-        let connect = route.timeouts.connect;
-        let connect = (!connect.is_zero()).then_some(connect);
+        let connect = nonzero(route.timeouts.connect);
         let member = |upstream: &Upstream| {
             let dialer = Dialer::new(upstream, &route.upstream_tls, connect)?;
             let (route, upstream) = (route.path.clone(), upstream.clone());
@@ -117,18 +108,4 @@ async fn watch(group: Weak<Group>, interval: Duration) {
         drop(group);
         tokio::time::sleep(interval).await;
     }
-}
-
-/// What stands for a member in pingora's balancer, which knows no names: its place in the list,
-/// as a port. Names are looked up by those who connect.
-fn backend(at: usize, member: &Member) -> Backend {
-    let port = u16::try_from(at).unwrap_or(u16::MAX);
-    let addr = SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
-    let weight = usize::from(member.upstream.weight);
-    Backend { addr: addr.into(), weight, ext: Extensions::new() }
-}
-
-/// The member that a backend stands for.
-pub(super) fn member<'m>(members: &'m [Arc<Member>], backend: &Backend) -> Option<&'m Arc<Member>> {
-    members.get(usize::from(backend.addr.as_inet()?.port()))
 }

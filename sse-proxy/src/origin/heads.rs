@@ -5,11 +5,8 @@ use http::header::HeaderName;
 use http::{HeaderValue, Response, StatusCode, Version};
 
 use super::OriginError;
-use super::bare::Bare;
-use super::body::Body;
 use super::interims;
 use super::pool::{HEAD_BYTES, HEAD_FIELDS};
-use super::wire::Wire;
 
 /// The room that a head is first given: most fit.
 const FIRST_ROOM: usize = 1024;
@@ -54,16 +51,10 @@ impl Heads {
         Ok(None)
     }
 
-    /// The answer whose head has come over this connection.
-    pub(super) fn into_bare(
-        self,
-        answer: Response<()>,
-        wire: Wire,
-    ) -> Result<Response<Bare>, OriginError> {
-        let body = Body::of(answer.version(), answer.status(), answer.headers())?;
-        // Most often there is nothing more yet, and a stream may wait long for it: without a buffer.
-        let came = Bytes::copy_from_slice(&self.came);
-        Ok(answer.map(|()| Bare { wire, came, body }))
+    /// What has come behind the head that counts. Most often that is nothing yet, and a stream may
+    /// wait long for it: without a buffer.
+    pub(super) fn into_rest(self) -> Bytes {
+        Bytes::copy_from_slice(&self.came)
     }
 
     /// The connection has closed.

@@ -10,7 +10,7 @@ use pingora::lb::health_check::HealthCheck as LbHealthCheck;
 use pingora::{Error, ErrorType};
 
 use super::OriginError;
-use super::group::{Member, member};
+use super::member::{Member, member};
 use super::upload::Upload;
 use crate::config::HealthCheck;
 

@@ -15,6 +15,7 @@ mod heads;
 mod health;
 mod intake;
 mod interims;
+mod member;
 mod origins;
 mod pool;
 mod probe;

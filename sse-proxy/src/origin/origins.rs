@@ -14,16 +14,16 @@ use super::ask::Ask;
 use super::bare::Bare;
 use super::body::is_chunked;
 use super::errand::{Errand, Unreached};
-use super::group::{Group, Member};
+use super::group::Group;
 use super::heads::Heads;
 use super::interims::Interims;
+use super::member::Member;
 use super::pool::{Connection, Unsent};
 use super::probe::Probe;
 use super::response::{Lease, Response};
 use super::upload::{Progress, Upload};
 use super::wire::Wire;
-use crate::config::{Host, PathPattern, Route};
-use crate::reload::differs;
+use crate::config::{Host, PathPattern, Route, differs, nonzero};
 use crate::request::Request;
 use crate::start::StartError;
 
@@ -294,8 +294,4 @@ impl std::fmt::Debug for Origins {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_set().entries(self.groups.load().keys()).finish()
     }
-}
-
-pub(super) fn nonzero(duration: Duration) -> Option<Duration> {
-    (!duration.is_zero()).then_some(duration)
 }

@@ -15,7 +15,7 @@ use tokio::time::timeout;
 
 use super::OriginError;
 use super::bare::Bare;
-use super::group::Member;
+use super::member::Member;
 use super::pool::{Connection, Http1, Pool, Slot};
 use crate::config::Route;
 use crate::cors;
