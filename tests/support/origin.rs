@@ -28,7 +28,7 @@ pub(crate) struct Origin {
     pub(crate) address: SocketAddr,
     shared: Arc<Shared>,
     accepting: JoinHandle<()>,
-    /// Keeps the port from others while nobody listens.
+    /// Bound beside the one that listens: nobody else gets the port when that is closed.
     reserved: Option<TcpSocket>,
 }
 
@@ -63,8 +63,9 @@ impl Origin {
     }
 
     fn listen(socket: TcpSocket, script: Option<Script>) -> Self {
-        let listener = socket.listen(BACKLOG).expect("a free port");
-        let address = listener.local_addr().expect("an address");
+        let address = socket.local_addr().expect("an address");
+        let reserved = Some(bind(address));
+        let listener = socket.listen(BACKLOG).expect("nobody else listens there");
         let shared = Arc::new(Shared {
             script,
             waiting: Mutex::default(),
@@ -73,7 +74,7 @@ impl Origin {
             open: watch::Sender::new(0),
         });
         let accepting = tokio::spawn(accept(listener, Arc::clone(&shared)));
-        Self { address, shared, accepting, reserved: None }
+        Self { address, shared, accepting, reserved }
     }
 
     /// As an upstream in a configuration.
@@ -121,12 +122,11 @@ impl Origin {
     pub(crate) async fn stop_listening(&mut self) {
         self.accepting.abort();
         let _ = (&mut self.accepting).await;
-        self.reserved = Some(bind(self.address));
     }
 
     /// Listens again at the same address, as a process that was started anew.
     pub(crate) fn restarted(mut self) -> Self {
-        let socket = self.reserved.take().expect("stopped before");
+        let socket = self.reserved.take().expect("kept since the start");
         Self::listen(socket, self.shared.script.clone())
     }
 }
