@@ -3,12 +3,11 @@
 use http::HeaderMap;
 use serde_json::json;
 
+use crate::admin::proxy;
 use crate::support::{
-    Client, Exchange, Mux, Origin, Proxy, Wire, eventually, mux_change as change, mux_post as post,
+    Client, Exchange, Mux, Origin, Wire, eventually, mux_change as change, mux_post as post,
     mux_target,
 };
-
-const ADMIN: &str = "\n[admin]\naddress = \"127.0.0.1:0\"\n";
 
 /// Feeds of all kinds, by their paths.
 const FEEDS: [&str; 6] = ["/silent", "/quiet", "/flood", "/ends", "/fails", "/breaks"];
@@ -33,13 +32,6 @@ async fn talk(mut exchange: Exchange) {
     exchange.gone_in_the_end().await;
 }
 
-/// A proxy with private feeds, and its client of the admin address.
-async fn proxy(origin: &Origin) -> (Proxy, Client) {
-    let proxy = Proxy::start(&(Proxy::config(origin, "") + ADMIN)).await;
-    let admin = proxy.admin();
-    (proxy, admin)
-}
-
 async fn nothing_stays(origin: &Origin, admin: &Client, what: &str) {
     eventually(&format!("no feed and no reader, {what}"), async || {
         let text = admin.get("/metrics").await.text().await;
@@ -59,7 +51,8 @@ async fn some(times: usize) {
 #[tokio::test]
 async fn whenever_a_client_leaves_no_private_feed_stays_behind() {
     let origin = Origin::scripted(talk);
-    let (proxy, admin) = proxy(&origin).await;
+    let proxy = proxy(&origin, "").await;
+    let admin = proxy.admin();
     let wanted = json!({"feeds": FEEDS.map(|feed| json!([feed, null]))});
     for client in proxy.clients().await {
         for moment in 0..60 {
@@ -85,7 +78,8 @@ async fn whenever_a_client_leaves_no_private_feed_stays_behind() {
 #[tokio::test]
 async fn whoever_leaves_while_his_changes_are_made_leaves_nothing_behind() {
     let origin = Origin::scripted(talk);
-    let (proxy, admin) = proxy(&origin).await;
+    let proxy = proxy(&origin, "").await;
+    let admin = proxy.admin();
     let client = proxy.h2().await;
     for moment in 0..30 {
         let (mux, open) = Mux::open(&client, &["/quiet"]).await;
@@ -100,7 +94,8 @@ async fn whoever_leaves_while_his_changes_are_made_leaves_nothing_behind() {
 #[tokio::test]
 async fn whoever_has_stopped_reading_and_is_cut_off_leaves_nothing_behind() {
     let origin = Origin::scripted(talk);
-    let (proxy, admin) = proxy(&origin).await;
+    let proxy = proxy(&origin, "").await;
+    let admin = proxy.admin();
     let mut wires = Vec::new();
     for _ in 0..4 {
         let mut wire = Wire::connect_narrow(proxy.plain()).await;
