@@ -264,11 +264,17 @@ pub(crate) fn for_clients(route: &Route, frame: Frame) -> Frame {
 }
 
 fn without_retry(frame: Frame) -> Frame {
-    if frame.retry().is_none() {
+    // One without a number, or with a huge one, is unknown to the standard, and not to all clients.
+    let is_retry = |field: &Field<'_>| {
+        matches!(field, Field::Retry(_) | Field::Unknown { name: b"retry", .. })
+    };
+    if !frame.fields().any(|field| is_retry(&field)) {
         return frame;
     }
-    let lines = frame.fields().filter(|field| !matches!(field, Field::Retry(_)));
-    let mut out = Vec::with_capacity(frame.bytes().len());
+    let lines = frame.fields().filter(|field| !is_retry(field));
+    let mut out = Vec::with_capacity(frame.bytes().len() + 1);
+    // Standing first, a U+FEFF of the block's would be taken for the stream's mark and dropped.
+    out.push(b'\n');
     for field in lines {
         let (name, value): (&[u8], &[u8]) = match field {
             Field::Event(value) => (b"event", value),
@@ -304,5 +310,28 @@ mod tests {
         assert_eq!(frame.bytes(), "event: t\nid: 7\ndata: a\ndata:  b\n\n");
         let bare = without_retry(Event::new().retry(Duration::from_secs(1)).into());
         assert!(!bare.has_data() && bare.retry().is_none());
+    }
+
+    /// A block as it comes after another.
+    fn block(text: &'static str) -> Frame {
+        let mut framer = sse_layer::Framer::new();
+        framer.push(format!(":\n\n{text}").into());
+        framer.next_frame().unwrap().unwrap();
+        framer.next_frame().unwrap().unwrap()
+    }
+
+    #[test]
+    fn what_only_some_clients_take_for_a_reconnection_time_is_taken_out_too() {
+        for retry in ["retry", "retry:", "retry: 99999999999999999999", "retry: 2s"] {
+            let frame = format!("{retry}\ndata: a\n\n").leak();
+            assert_eq!(without_retry(block(frame)).bytes(), "data: a\n\n", "{retry}");
+        }
+    }
+
+    #[test]
+    fn a_block_that_begins_with_a_byte_order_mark_keeps_it() {
+        let frame = without_retry(block("\u{feff}data: a\nretry: 5\n\n"));
+        assert!(!frame.has_data(), "{:?}", frame.bytes());
+        assert!(frame.bytes().starts_with("\u{feff}".as_bytes()));
     }
 }
