@@ -313,7 +313,7 @@ mod tests {
     }
 
     /// A block as it comes after another.
-    fn block(text: &'static str) -> Frame {
+    fn block(text: &str) -> Frame {
         let mut framer = sse_layer::Framer::new();
         framer.push(format!(":\n\n{text}").into());
         framer.next_frame().unwrap().unwrap();
@@ -323,8 +323,8 @@ mod tests {
     #[test]
     fn what_only_some_clients_take_for_a_reconnection_time_is_taken_out_too() {
         for retry in ["retry", "retry:", "retry: 99999999999999999999", "retry: 2s"] {
-            let frame = format!("{retry}\ndata: a\n\n").leak();
-            assert_eq!(without_retry(block(frame)).bytes(), "data: a\n\n", "{retry}");
+            let frame = block(&format!("{retry}\ndata: a\n\n"));
+            assert_eq!(without_retry(frame).bytes(), "data: a\n\n", "{retry}");
         }
     }
 
