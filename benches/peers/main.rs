@@ -35,7 +35,8 @@ struct Args {
     /// Servers to measure; all that can do a row if none is given. May be given several times.
     #[arg(long, value_enum)]
     server: Vec<Server>,
-    /// Rounds, in each of which every server has its turn; three times as many of pass-through.
+    /// Rounds, in each of which every server has its turn; three times as many where latency
+    /// is what is told.
     #[arg(long, default_value_t = 3)]
     rounds: u32,
     /// Seconds that each of them is measured.

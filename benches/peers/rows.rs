@@ -159,6 +159,7 @@ pub const ROWS: &[Row] = &[
         title: "1,000 readers, 10 events/s, alone",
         figures: &[Figure::P50, Figure::P99],
         beat: Beat::Rate(10.0),
+        rounds: 3,
         ..FAN_OUT
     },
     Row {
@@ -167,6 +168,7 @@ pub const ROWS: &[Row] = &[
         figures: &[Figure::P50, Figure::P99, Figure::CROWD],
         beat: Beat::Rate(10.0),
         stampede: 10_000,
+        rounds: 3,
         ..FAN_OUT
     },
     Row {
