@@ -36,10 +36,13 @@ impl Names {
 
     fn write(&mut self, lines: &str) {
         self.written += 1;
-        let mut file = File::create(&self.path).expect("a file of ours");
+        // Put in place whole: who looked in between would remember the time of a half one.
+        let next = self.path.with_extension("next");
+        let mut file = File::create(&next).expect("a file of ours");
         file.write_all(lines.as_bytes()).expect("a file of ours");
         let time = SystemTime::UNIX_EPOCH + Duration::from_secs(self.written);
         file.set_modified(time).expect("a file of ours");
+        std::fs::rename(next, &self.path).expect("a file of ours");
     }
 
     /// What has a program look there (Debian's libnss-wrapper).
