@@ -8,6 +8,7 @@ use http::HeaderMap;
 use http::header::CONTENT_ENCODING;
 use sse_layer::Repairs;
 
+use super::brotli::Brotli;
 use super::sniff::looks_like_a_stream;
 
 /// How much is decoded at once: what a small input may swell to stays bounded.
@@ -26,7 +27,7 @@ pub(super) enum Decoding {
     Zlib(Box<ZlibDecoder<Vec<u8>>>),
     /// What some servers call deflate.
     Deflate(Box<DeflateDecoder<Vec<u8>>>),
-    Brotli(Box<brotli::DecompressorWriter<Vec<u8>>>),
+    Brotli(Box<Brotli>),
     Zstd(Box<zstd::stream::write::Decoder<'static, Vec<u8>>>),
     Stacked(Box<Stacked>),
 }
@@ -111,9 +112,7 @@ impl Decoding {
                 Self::Zlib(Box::new(ZlibDecoder::new(Vec::new())))
             }
             Coding::Deflate => Self::Deflate(Box::new(DeflateDecoder::new(Vec::new()))),
-            Coding::Brotli => {
-                Self::Brotli(Box::new(brotli::DecompressorWriter::new(Vec::new(), STEP)))
-            }
+            Coding::Brotli => Self::Brotli(Box::new(Brotli::new())),
             Coding::Zstd => {
                 Self::Zstd(Box::new(zstd::stream::write::Decoder::new(Vec::new()).ok()?))
             }
@@ -122,13 +121,20 @@ impl Decoding {
 
     /// Whether more may come without more input.
     pub(super) fn has_more(&self) -> bool {
-        matches!(self, Self::Stacked(stacked) if !stacked.between.is_empty())
+        match self {
+            Self::Brotli(decoder) => decoder.has_more,
+            Self::Stacked(stacked) => {
+                let Stacked { outer, between, inner } = stacked.as_ref();
+                !between.is_empty() || outer.has_more() || inner.has_more()
+            }
+            _ => false,
+        }
     }
 
     /// Takes some of `input`, and returns what comes of it: a bounded piece, or nothing yet.
     pub(super) fn decode(&mut self, input: &mut Bytes) -> io::Result<Bytes> {
         if let Self::Stacked(stacked) = self {
-            if stacked.between.is_empty() {
+            if stacked.between.is_empty() && !stacked.inner.has_more() {
                 stacked.between = stacked.outer.decode(input)?;
             }
             return stacked.inner.decode(&mut stacked.between);
@@ -139,8 +145,10 @@ impl Decoding {
             *input = std::mem::take(&mut unseen.held).into();
             *self = decoding;
         }
-        if self.is_plain() {
-            return Ok(std::mem::take(input));
+        match self {
+            Self::Plain => return Ok(std::mem::take(input)),
+            Self::Brotli(decoder) => return decoder.decode(input).map(Bytes::from),
+            _ => {}
         }
         let step = input.split_to(STEP.min(input.len()));
         self.step(&step).map(Bytes::from)
@@ -155,11 +163,10 @@ impl Decoding {
             }};
         }
         Ok(match self {
-            Self::Plain | Self::Unseen(_) | Self::Stacked(_) => step.to_vec(),
+            Self::Plain | Self::Unseen(_) | Self::Brotli(_) | Self::Stacked(_) => step.to_vec(),
             Self::Gzip(decoder) => through!(decoder),
             Self::Zlib(decoder) => through!(decoder),
             Self::Deflate(decoder) => through!(decoder),
-            Self::Brotli(decoder) => through!(decoder),
             Self::Zstd(decoder) => through!(decoder),
         })
     }

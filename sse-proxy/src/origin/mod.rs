@@ -4,6 +4,7 @@ mod anybody;
 mod ask;
 mod bare;
 mod body;
+mod brotli;
 mod charset;
 mod decode;
 mod dial;
