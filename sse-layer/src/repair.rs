@@ -15,7 +15,7 @@ use std::str::FromStr;
 
 pub(crate) use crcrlf::Collapse;
 pub(crate) use mend::{hints, mend};
-pub(crate) use names::{is_blank, is_plain};
+pub(crate) use names::{is_blank, is_plain, meant};
 
 /// A set of repairs.
 ///

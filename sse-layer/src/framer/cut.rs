@@ -241,11 +241,17 @@ impl Cutter {
             return self.end_block();
         }
         let (name, value) = split(line);
-        if self.repairs.contains(Repairs::LINE_PER_EVENT) && self.noted.is_event_before(name) {
+        let is_plain = repair::is_plain(name, value);
+        let (name, is_written) =
+            if is_plain { (name, true) } else { repair::meant(line, self.repairs) };
+        let name = if is_written || !self.noted.is_written(name) { name } else { b"" };
+        if self.repairs.contains(Repairs::LINE_PER_EVENT)
+            && self.noted.is_event_before(name, is_written)
+        {
             return Some(self.end_block_before_line());
         }
-        self.noted.is_odd |= !repair::is_plain(name, value);
-        self.noted.add(name);
+        self.noted.is_odd |= !is_plain;
+        self.noted.add(name, is_written);
         self.line = self.block.len() + self.seen;
         None
     }

@@ -31,6 +31,19 @@ pub(crate) fn is_blank(line: &[u8], repairs: Repairs) -> bool {
     line.is_empty() || (repairs.contains(Repairs::BLANK_LINES) && trim(line).is_empty())
 }
 
+/// The name that a line will have when it is mended, as far as that can be said of it alone; and
+/// whether it is written so, and not in another case.
+pub(crate) fn meant(line: &[u8], repairs: Repairs) -> (&[u8], bool) {
+    let line = if repairs.contains(Repairs::STRAY_BOM) { without_bom(line) } else { line };
+    let name = Name::of(line, repairs);
+    let known = KNOWN.into_iter().find(|known| known.eq_ignore_ascii_case(name.bare));
+    match known.filter(|_| name.value.is_some()) {
+        Some(known) if known == name.bare => (known, true),
+        Some(known) if repairs.contains(Repairs::FIELD_CASE) => (known, false),
+        _ => (name.written, true),
+    }
+}
+
 /// `stray-bom`.
 pub(super) fn stray_bom(lines: &mut Vec<Line<'_>>) -> bool {
     change_each(lines, |line| {

@@ -74,9 +74,18 @@ pub(super) fn retry_floor(lines: &mut Vec<Line<'_>>) -> bool {
     clamp_retry(lines, |time| time.max(FLOOR))
 }
 
-/// `retry-ceiling`.
+/// `retry-ceiling`, also of what 64 bits do not hold, which clients take for anything.
 pub(super) fn retry_ceiling(lines: &mut Vec<Line<'_>>) -> bool {
-    clamp_retry(lines, |time| time.min(CEILING))
+    let has_clamped = clamp_retry(lines, |time| time.min(CEILING));
+    let has_huge = change_each(lines, |line| match Field::of(line) {
+        Field::Unknown { name: b"retry", value } if is_number(value) => Some(retry(CEILING)),
+        _ => None,
+    });
+    has_clamped | has_huge
+}
+
+fn is_number(value: &[u8]) -> bool {
+    !value.is_empty() && value.iter().all(u8::is_ascii_digit)
 }
 
 fn clamp_retry(lines: &mut [Line<'_>], clamp: fn(Duration) -> Duration) -> bool {

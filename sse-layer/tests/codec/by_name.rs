@@ -51,6 +51,27 @@ fn events_without_blank_lines_are_told_apart() {
 }
 
 #[test]
+fn events_without_blank_lines_are_told_apart_by_the_names_that_are_meant() {
+    let both = Repairs::LINE_PER_EVENT;
+    for (bytes, with, expected) in [
+        ("Data: a\nDATA: b\n", Repairs::FIELD_CASE, &["data: a\n\n", "data: b\n\n"][..]),
+        ("data : a\ndata: b\n", Repairs::FIELD_SPACE, &["data: a\n\n", "data: b\n\n"]),
+        ("Id : 1\ndata: a\nID: 2\n", Repairs::LEGACY, &["id: 1\ndata: a\n\n", "id: 2\n\n"]),
+        (
+            "\n\u{feff}data: a\n\u{feff}data: b\n",
+            Repairs::STRAY_BOM,
+            &["data: a\n\n", "data: b\n\n"],
+        ),
+        // A name that no repair is asked for, or that is written right too, is unknown.
+        ("Data: a\nDATA: b\n", Repairs::NONE, &["Data: a\nDATA: b\n\n"]),
+        ("data: a\nData: b\n", Repairs::FIELD_CASE, &["data: a\nData: b\n\n"]),
+        ("Data: a\ndata: b\n", Repairs::FIELD_CASE, &["Data: a\ndata: b\n\n"]),
+    ] {
+        assert_eq!(ended(bytes, both | with, false), expected, "{bytes:?} with {with}");
+    }
+}
+
+#[test]
 fn an_id_that_comes_again_after_data_is_hinted_at() {
     for (bytes, hints) in [
         ("id: 1\ndata: a\nid: 2\n", Repairs::LINE_PER_EVENT),
@@ -168,6 +189,8 @@ fn a_reconnection_time_is_mended_by_what_is_named() {
         (Repairs::RETRY_FLOOR, "5ms", "5ms"),
         (Repairs::RETRY_CEILING, "2147483647", "2147483647"),
         (Repairs::RETRY_CEILING, "2147483648", "2147483647"),
+        (Repairs::RETRY_CEILING, "99999999999999999999", "2147483647"),
+        (Repairs::RETRY_CEILING, "", ""),
     ];
     for (repairs, value, expected) in cases {
         let mut framer = Framer::new().with_repairs(repairs);
