@@ -222,6 +222,28 @@ async fn whatever_breaks_is_tried_again_and_half_an_event_is_joined_to_nothing()
 }
 
 #[tokio::test]
+async fn a_reconnection_time_counts_though_its_block_has_no_end() {
+    for keys in ["", "retry = \"3s\""] {
+        let origin = std::sync::Arc::new(Origin::start());
+        let proxy = holding(&origin.url(), keys).await;
+        each(&proxy, |client, path| {
+            let origin = std::sync::Arc::clone(&origin);
+            async move {
+                let (mut stream, mut exchange) = client.open_from(&origin, &path).await;
+                exchange.send("retry: 1\nid: 1\ndata: 1\n\nretry: 250\nid: 2\nda").await;
+                assert_eq!(stream.data().await, "1", "{path}");
+                exchange.kill();
+                let again = origin.opened(&path).await;
+                assert_eq!(asked_after(&again), "1", "{path}");
+            }
+        })
+        .await;
+        let waits = async || proxy.log().matches("pause=250ms").count() == 4;
+        eventually("all four have waited for so long", waits).await;
+    }
+}
+
+#[tokio::test]
 async fn an_answer_that_is_final_is_passed_on() {
     let origin = Origin::start();
     let proxy = holding(&origin.url(), "").await;

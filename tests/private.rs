@@ -236,6 +236,21 @@ async fn our_reconnection_time_replaces_the_origins() {
 }
 
 #[tokio::test]
+async fn our_reconnection_time_is_the_last_one_too() {
+    let origin = Origin::start();
+    let proxy = Proxy::before(&origin, "retry = \"3s\"").await;
+    for client in proxy.clients().await {
+        let (mut stream, mut exchange) = client.open_from(&origin, "/feed").await;
+        // It would have effect though its block has no end.
+        exchange.send("data: a\n\nretry: 7\nid: 1\n").await;
+        exchange.end().await;
+        let (events, ending) = stream.rest().await;
+        assert_eq!((events.len(), ending), (1, Ending::Orderly), "{}", client.protocol());
+        assert!(!stream.text().contains("retry: 7"), "{}", stream.text());
+    }
+}
+
+#[tokio::test]
 async fn credentials_and_cookies_pass_both_ways() {
     let origin = Origin::start();
     let proxy = Proxy::before(&origin, "").await;

@@ -121,7 +121,6 @@ pub(crate) async fn serve(
         downstream,
         visit: Visit::open(Arc::clone(&record.counts), Some(Arc::clone(record)), request),
         last_event_id: last_event_id.clone(),
-        retry: None,
     };
     let passed = async {
         let first = match first {
@@ -152,8 +151,6 @@ struct Told {
     visit: Visit,
     /// The id of the last event that it has.
     last_event_id: Bytes,
-    /// The origin's reconnection time.
-    retry: Option<Duration>,
 }
 
 impl Held {
@@ -178,9 +175,11 @@ impl Held {
             let reason = match answer {
                 Ok(Answer::Stream(response, mut head)) => {
                     let (limit, record) = (self.feeds.event_bytes(), Arc::clone(record));
-                    let intake = Intake::new(&mut head, self.route.repair, limit, record);
+                    let mut intake = Intake::new(&mut head, self.route.repair, limit, record);
                     reconnect.opened();
-                    self.pass(told, response, intake, &mut reconnect).await?
+                    let reason = self.pass(told, response, &mut intake, &mut reconnect).await?;
+                    reconnect.told(intake.pending_retry());
+                    reason
                 }
                 Ok(Answer::Other(response)) if is_passing(response.status) => {
                     format!("status {}", response.status)
@@ -190,7 +189,7 @@ impl Held {
             };
             record.failed(&reason);
             record.counts.total.reconnects.inc();
-            let pause = reconnect.pause(&reason, told.retry);
+            let pause = reconnect.pause(&reason);
             told.downstream.wait(tokio::time::sleep(pause)).await?;
             answer = told.downstream.wait(self.ask(&told.last_event_id)).await?;
         }
@@ -202,7 +201,7 @@ impl Held {
         &self,
         told: &mut Told,
         mut response: Response,
-        mut intake: Intake,
+        intake: &mut Intake,
         reconnect: &mut Reconnect<'_>,
     ) -> Result<String, End> {
         loop {
@@ -215,7 +214,7 @@ impl Held {
                 Some(chunk) => intake.push(chunk),
                 None => intake.finish(response.is_delimited()),
             }
-            if let Err(error) = told.write_frames(&self.route, &mut intake, reconnect).await? {
+            if let Err(error) = told.write_frames(&self.route, intake, reconnect).await? {
                 return Ok(error.to_string());
             }
             if has_ended {
@@ -236,7 +235,7 @@ impl Told {
         let came = Instant::now();
         loop {
             let mut frames = Frames::default();
-            let filled = self.fill(&mut frames, route, intake);
+            let filled = self.fill(&mut frames, route, intake, reconnect);
             let events = frames.events();
             let frames = frames.into_bytes();
             let bytes = frames.len();
@@ -259,6 +258,7 @@ impl Told {
         frames: &mut Frames,
         route: &Route,
         intake: &mut Intake,
+        reconnect: &mut Reconnect<'_>,
     ) -> Result<(), OriginError> {
         while !frames.is_full()
             && let Some(frame) = intake.next_frame()?
@@ -266,7 +266,7 @@ impl Told {
             if let Some(id) = frame.id() {
                 self.last_event_id = Bytes::copy_from_slice(id);
             }
-            self.retry = frame.retry().or(self.retry);
+            reconnect.told(frame.retry());
             let is_event = frame.has_data();
             let frame = for_clients(route, frame).into_bytes();
             if is_event { frames.push_event(frame) } else { frames.push(frame) }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use sse_layer::{Frame, Repairs};
 
-use crate::config::Route;
+use crate::config::{Retry, Route};
 use crate::feeds::Feeds;
 use crate::frames::Frames;
 use crate::numbers::Numbers;
@@ -60,6 +60,15 @@ impl Passing {
             if is_event { frames.push_event(frame) } else { frames.push(frame) }
         }
         Ok(())
+    }
+
+    /// What has come after the last whole frame. It is no event, but of its lines a reconnection
+    /// time has effect, which is for nobody where the route has one of its own.
+    pub(crate) fn remainder(&self, intake: Intake) -> Bytes {
+        match self.route.retry {
+            Retry::Pass => intake.into_remainder(),
+            Retry::Ours(_) => Bytes::new(),
+        }
     }
 
     fn numbered(&mut self, frame: Frame) -> Bytes {

@@ -27,18 +27,25 @@ pub(crate) struct Reconnect<'a> {
     pauses: Option<ExponentialBackoff>,
     /// Why it was away last.
     reason: String,
+    /// What the origin has asked for last.
+    retry: Option<Duration>,
     /// Since when the stream is open.
     open_since: Option<Instant>,
 }
 
 impl<'a> Reconnect<'a> {
     pub(crate) const fn new(route: &'a Route) -> Self {
-        Self { route, pauses: None, reason: String::new(), open_since: None }
+        Self { route, pauses: None, reason: String::new(), retry: None, open_since: None }
     }
 
     /// A stream has been opened, which may yet come to nothing.
     pub(crate) fn opened(&mut self) {
         self.open_since = Some(Instant::now());
+    }
+
+    /// The origin has told when it wants to be asked again, if it has.
+    pub(crate) fn told(&mut self, retry: Option<Duration>) {
+        self.retry = retry.or(self.retry);
     }
 
     /// An event has come.
@@ -50,12 +57,12 @@ impl<'a> Reconnect<'a> {
 
     /// How long to wait before the origin is asked again, which has failed for this reason. The
     /// operator is told once, until the reason is another or the origin is back.
-    pub(crate) fn pause(&mut self, reason: &str, retry: Option<Duration>) -> Duration {
+    pub(crate) fn pause(&mut self, reason: &str) -> Duration {
         if self.open_since.take().is_some_and(|since| since.elapsed() >= GOOD) {
             self.is_good();
         }
         let is_news = self.pauses.is_none() || self.reason != reason;
-        let pauses = self.pauses.get_or_insert_with(|| pauses(retry));
+        let pauses = self.pauses.get_or_insert_with(|| pauses(self.retry));
         let pause = pauses.next().unwrap_or(LONGEST_PAUSE).min(LONGEST_PAUSE);
         let (route, upstream) = (&self.route.path, &self.route.upstream);
         if is_news {
@@ -99,7 +106,8 @@ mod tests {
         retry: Option<Duration>,
         most: usize,
     ) -> Vec<Duration> {
-        (0..most).map(|_| reconnect.pause("refused", retry)).collect()
+        reconnect.told(retry);
+        (0..most).map(|_| reconnect.pause("refused")).collect()
     }
 
     #[test]
@@ -124,17 +132,19 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_stream_that_ends_at_once_is_no_reason_to_hurry() {
-        let (route, retry) = (route(), Some(FIRST_PAUSE));
+        let route = route();
         let mut reconnect = Reconnect::new(&route);
+        reconnect.told(Some(FIRST_PAUSE));
+        reconnect.told(None);
         for seconds in [1, 2, 4, 8] {
             reconnect.opened();
-            assert_eq!(reconnect.pause("ended", retry), Duration::from_secs(seconds));
+            assert_eq!(reconnect.pause("ended"), Duration::from_secs(seconds));
         }
         reconnect.opened();
         reconnect.is_good();
-        assert_eq!(reconnect.pause("ended", retry), FIRST_PAUSE, "an event has come");
+        assert_eq!(reconnect.pause("ended"), FIRST_PAUSE, "an event has come");
         reconnect.opened();
         tokio::time::advance(GOOD).await;
-        assert_eq!(reconnect.pause("ended", retry), FIRST_PAUSE, "it was open for long");
+        assert_eq!(reconnect.pause("ended"), FIRST_PAUSE, "it was open for long");
     }
 }

@@ -134,7 +134,7 @@ impl Source {
             };
             self.recorded.failed(&reason);
             self.recorded.counts.total.reconnects.inc();
-            let pause = reconnect.pause(&reason, self.feed.retry());
+            let pause = reconnect.pause(&reason);
             self.feed.set_status(Status::Connecting { reason: reason.into(), retry: pause });
             self.move_on(&Opening::Pending, Opening::Failed);
             let nudged = async {
@@ -163,14 +163,25 @@ impl Source {
         reconnect.opened();
         self.feed.set_status(Status::Open);
         self.open(head);
+        let passed = self.pass(&mut response, &mut intake, reconnect).await;
+        reconnect.told(intake.pending_retry());
+        passed.map(|()| Ended::ForNow("the origin ended the stream".to_owned()))
+    }
+
+    /// Publishes what comes, to the origin's orderly end.
+    async fn pass(
+        &self,
+        response: &mut Response,
+        intake: &mut Intake,
+        reconnect: &mut Reconnect<'_>,
+    ) -> Result<(), OriginError> {
         let mut has_new = false;
         while let Some(chunk) = response.chunk().await? {
             intake.push(chunk);
-            self.publish(&mut intake, reconnect, &mut has_new).await?;
+            self.publish(intake, reconnect, &mut has_new).await?;
         }
         intake.finish(response.is_delimited());
-        self.publish(&mut intake, reconnect, &mut has_new).await?;
-        Ok(Ended::ForNow("the origin ended the stream".to_owned()))
+        self.publish(intake, reconnect, &mut has_new).await
     }
 
     async fn look_at(&self, response: Response) -> Result<Answer, OriginError> {
@@ -194,6 +205,7 @@ impl Source {
             if frame.has_data() {
                 reconnect.is_good();
             }
+            reconnect.told(frame.retry());
             let frame = for_clients(&self.route, frame);
             if !*has_new && frame.has_data() {
                 *has_new = !self.feed.has(frame.clone());

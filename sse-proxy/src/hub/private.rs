@@ -134,7 +134,7 @@ impl Private {
                     intake.finish(self.is_delimited);
                 }
                 Ok(None) => {
-                    let rest = self.intake.take().map(Intake::into_remainder);
+                    let rest = self.intake.take().map(|intake| self.passing.remainder(intake));
                     frames.push(rest.unwrap_or_default());
                     self.end = Some(End::OriginEnded);
                 }

@@ -1,6 +1,7 @@
 //! [`Intake`]: from the bytes of an origin's body to frames.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use sse_layer::convert::Converter;
@@ -132,6 +133,15 @@ impl Intake {
         match &mut self.cutter {
             Cutter::Frames(framer) => framer.finish(is_meant),
             Cutter::Records(converter) => converter.finish(),
+        }
+    }
+
+    /// The reconnection time that has come after the last whole frame: it has effect though its
+    /// block has no end.
+    pub(crate) fn pending_retry(&self) -> Option<Duration> {
+        match &self.cutter {
+            Cutter::Frames(framer) => framer.pending_retry(),
+            Cutter::Records(_) => None,
         }
     }
 

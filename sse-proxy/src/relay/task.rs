@@ -48,7 +48,7 @@ impl Relay {
         let passed = self.pass_all(&mut response, &mut intake).await;
         let mut end = passed.err().unwrap_or(End::OriginEnded);
         if end == End::OriginEnded {
-            let rest = intake.into_remainder();
+            let rest = self.passing.remainder(intake);
             let written = self.downstream.write(rest, std::future::pending()).await;
             end = written.err().unwrap_or(End::OriginEnded);
         }
