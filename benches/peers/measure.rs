@@ -31,6 +31,8 @@ pub struct Bench {
     is_quick: bool,
     command: String,
     has_two_cores: bool,
+    /// Whether processes may be in the system's real-time class.
+    may_be_first: bool,
     folder: PathBuf,
 }
 
@@ -62,7 +64,9 @@ impl Bench {
         let folder = programs.folder.join(format!("run-{}", std::process::id()));
         let cores = std::thread::available_parallelism()?.get();
         let has_two_cores = cores > 1 && !is_quick;
-        Ok(Self { programs, seconds, is_quick, command, has_two_cores, folder })
+        let may_be_first =
+            !is_quick && Command::new("chrt").args(["--rr", "1", "true"]).status()?.success();
+        Ok(Self { programs, seconds, is_quick, command, has_two_cores, may_be_first, folder })
     }
 
     /// Measures a server in a row, under a name.
@@ -96,15 +100,15 @@ impl Bench {
         let _source;
         let running;
         if is_publishing {
-            running = self.start(command, 0)?;
+            running = self.start(row, command, 0)?;
             listening(if server == Server::Pushpin { ports.control } else { port }).await?;
             listening(port).await?;
-            _source = self.start(source, 1)?;
+            _source = self.start(row, source, 1)?;
             listening(ports.source).await?;
         } else {
-            _source = self.start(source, 1)?;
+            _source = self.start(row, source, 1)?;
             listening(ports.source).await?;
-            running = self.start(command, 0)?;
+            running = self.start(row, command, 0)?;
             listening(port).await?;
         }
         // A server that has only just begun still finds its feet.
@@ -126,7 +130,7 @@ impl Bench {
         if row.beat == Beat::Paced {
             command.arg(format!("--pace=127.0.0.1:{}", ports.source));
         }
-        let mut running = self.start(command, 1)?;
+        let mut running = self.start(row, command, 1)?;
         let crowd = self.folder.join("crowd.json");
         let stampede = if row.stampede > 0 {
             // They come while the others are measured, for a feed that is silent, and stay longer.
@@ -135,7 +139,7 @@ impl Bench {
             command.arg(format!("--json={}", crowd.display()));
             // Where clients really come from is no processor of the readers': these get it when
             // the readers do not want it.
-            Some(self.start(behind(&["chrt", "--idle", "0"], &command), 1)?)
+            Some(self.start(row, behind(&["chrt", "--idle", "0"], &command), 1)?)
         } else {
             None
         };
@@ -194,11 +198,17 @@ impl Bench {
     }
 
     /// Starts a program in a group of its own, on a processor of its own.
-    fn start(&self, mut command: Command, core: usize) -> io::Result<Running> {
+    fn start(&self, row: &Row, mut command: Command, core: usize) -> io::Result<Running> {
         // Should this process be killed, those that it has started end too, and their children.
         command = behind(&["setpriv", "--pdeathsig", "TERM"], &command);
         // What else runs on the machine does not come in between, as far as this user may say so.
-        command = behind(&["nice", "-n", "-20"], &command);
+        // At the limit of what a processor can do, the system's own threads must have their turn.
+        let first = if row.tells_latency() && self.may_be_first {
+            &["chrt", "--rr", "1"]
+        } else {
+            &["nice", "-n", "-20"]
+        };
+        command = behind(first, &command);
         if self.has_two_cores {
             command = behind(&["taskset", "-c", &core.to_string()], &command);
         }

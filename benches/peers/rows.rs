@@ -34,6 +34,13 @@ pub struct Row {
     pub figures: &'static [Figure],
 }
 
+impl Row {
+    /// Whether it tells how late events come, at a rate that leaves the machine time.
+    pub fn tells_latency(&self) -> bool {
+        self.figures.iter().any(|figure| figure.title == Figure::P99.title)
+    }
+}
+
 /// What the server does with the source's feeds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {

@@ -62,7 +62,8 @@ fn head(runs: &[Run]) -> String {
     format!(
         "# sse-proxy beside its peers\n\n    {}\n\n\
          {}. Events of 128 bytes over loopback; the server alone on one core, source and \
-         readers on the other, before anything else on the machine; medians of interleaved rounds (lowest to highest). `x ref` is \
+         readers on the other, before anything else on the machine (as real-time processes \
+         where latency is told); medians of interleaved rounds (lowest to highest). `x ref` is \
          the ratio to the bare loop on epoll (`benches/load/reference.rs`). The machine's halts \
          are in every p99; the fewer in that of the median 20 ms (`benches/load/slices.rs`). \
          `runs.jsonl` has every run.\n",
