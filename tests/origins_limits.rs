@@ -1,5 +1,6 @@
 //! Origins that flood, stall, lie or make no sense: each is survived, told once, and costs little.
 
+use std::io::Write;
 use std::sync::Arc;
 
 use tokio::task::JoinSet;
@@ -85,6 +86,36 @@ async fn a_block_without_end() {
         for_ever(exchange, "data: x\n".repeat(8 << 10).into_bytes()).await;
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_block_without_end_in_a_few_bytes() {
+    let coded = swelling(b"data: x\n");
+    survived("longer than the limit of 262144 bytes", move |exchange| send(exchange, &coded)).await;
+}
+
+#[tokio::test]
+async fn blank_lines_without_end_in_a_few_bytes() {
+    let coded = swelling(b"\n");
+    survived("blank lines longer than twice the limit", move |exchange| send(exchange, &coded))
+        .await;
+}
+
+/// Far more of a line than a program may take, in brotli.
+fn swelling(line: &[u8]) -> Vec<u8> {
+    let mut encoder = brotli::CompressorWriter::new(Vec::new(), 4096, 5, 22);
+    let lines = line.repeat((64 << 20) / line.len());
+    encoder.write_all(&lines).and_then(|()| encoder.flush()).expect("a vector");
+    encoder.into_inner()
+}
+
+fn send(mut exchange: Exchange, coded: &[u8]) -> impl Future<Output = ()> + use<> {
+    let stream = [STREAM, "Content-Encoding: br\r\n\r\n"].concat().into_bytes();
+    let stream = [&stream, coded].concat();
+    async move {
+        exchange.raw(stream).await;
+        exchange.gone().await;
+    }
 }
 
 #[tokio::test]

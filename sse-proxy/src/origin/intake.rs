@@ -17,6 +17,10 @@ use crate::record::Record;
 /// know a server's habits.
 const LOOKS: u32 = 64;
 
+/// What is told of a body that swells to blank lines.
+const BLANK: &str = "the stream has blank lines longer than twice the limit of events, in a few \
+                     bytes of its content coding";
+
 /// From the bytes of an origin's body to frames: content coding undone, cut, mended.
 pub(crate) struct Intake {
     /// What has come and is not decoded yet.
@@ -24,6 +28,10 @@ pub(crate) struct Intake {
     decoding: Decoding,
     charset: Charset,
     cutter: Cutter,
+    /// How much of the piece at hand has been decoded since the last frame.
+    barren: usize,
+    /// The longest frame, in bytes.
+    limit: usize,
     /// Whether there may be a frame in what has come.
     has_more: bool,
     looks: u32,
@@ -64,6 +72,8 @@ impl Intake {
                 }
                 Some(format) => Cutter::Records(Converter::new(format).with_limit(limit)),
             },
+            barren: 0,
+            limit,
             has_more: false,
             looks: LOOKS,
             events: 0,
@@ -79,6 +89,7 @@ impl Intake {
         }
         self.bytes += chunk.len() as u64;
         self.input = chunk;
+        self.barren = 0;
         self.has_more = true;
     }
 
@@ -94,6 +105,7 @@ impl Intake {
     pub(crate) fn next_frame(&mut self) -> Result<Option<Frame>, OriginError> {
         loop {
             if let Some(frame) = self.cutter.next_frame()? {
+                self.barren = 0;
                 return Ok(Some(self.passed(frame)));
             }
             if self.input.is_empty() && !self.decoding.has_more() {
@@ -108,6 +120,11 @@ impl Intake {
                 }
                 OriginError::Coding(error)
             })?;
+            self.barren += decoded.len();
+            if self.barren / 2 > self.limit && !self.decoding.is_plain() {
+                // Blank lines, which no limit of frames is for, and a writer would be busy with.
+                return Err(OriginError::too_long(BLANK));
+            }
             self.cutter.push(self.charset.widen(decoded));
         }
     }
